@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * eesp.h - stateless EESP: packets whose key is found from the packet itself.
+ *
+ * A keyring file holds the root keys of a group and its policies. A lane is
+ * one single-threaded engine that seals and opens packets under one policy of
+ * a keyring. Nothing is negotiated and nothing is kept per peer.
+ *
+ *     struct eesp_keyring *kr;
+ *     struct eesp_lane *lane;
+ *     char why[EESP_WHY_LEN];
+ *
+ *     if (eesp_keyring_load("keyring.jwks", &kr, why) != EESP_OK)
+ *         errx(1, "%s", why);
+ *     struct eesp_lane_params par = {
+ *         .keyring = kr, .policy = eesp_keyring_policy(kr, "default"),
+ *         .rank = 3 };
+ *     if (eesp_lane_create(&par, &lane, why) != EESP_OK)
+ *         errx(1, "%s", why);
+ *     eesp_seal(lane, &peer, iov, 1, packet, sizeof(packet), &length);
+ *
+ * Every length is in bytes, every time in seconds. Integers on the wire are
+ * big endian. A function that returns int gives EESP_OK (0) or a negative
+ * enum eesp_error. The library opens no socket, reads no environment variable
+ * and prints nothing.
+ *
+ * Standards: draft-ietf-ipsecme-eesp-03 (packet), draft-xia-ipsecme-eesp-
+ * stateless-encryption (scheme), SP 800-108r1 (KDF), SP 800-38D (AES-GCM),
+ * RFC 7517 (keyring file).
+ */
+#ifndef EESP_H
+#define EESP_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define EESP_API __attribute__((visibility("default")))
+
+/* ---- Errors ------------------------------------------------------------ */
+
+enum eesp_error {
+    EESP_OK              = 0,
+    EESP_ERR_ARGUMENT    = -1,  /* the caller broke a rule of this page */
+    EESP_ERR_MEMORY      = -2,
+    EESP_ERR_CRYPTO      = -3,  /* libcrypto or the kernel refused */
+    EESP_ERR_KEYRING     = -4,  /* keyring refused; the message says why */
+    EESP_ERR_UNSUPPORTED = -5,  /* known, but not in this build or CPU */
+    EESP_ERR_EXPIRED     = -6,  /* the current root key's lifetime is over */
+    EESP_ERR_LIMIT       = -7,  /* sequence numbers used up; never wraps */
+    EESP_ERR_SPACE       = -8,  /* packet or payload does not fit the buffer */
+    /* Why a received packet was dropped, in the order of the checks. */
+    EESP_DROP_LENGTH      = -16, /* shorter than its own header and ICV */
+    EESP_DROP_VERSION     = -17, /* marker, version or reserved bits */
+    EESP_DROP_OPTION      = -18, /* unknown, repeated or malformed option */
+    EESP_DROP_SPI         = -19, /* no policy for this SPI */
+    EESP_DROP_POLICY      = -20, /* not what the policy of the SPI says */
+    EESP_DROP_GENERATION  = -21, /* generation not in the ring */
+    EESP_DROP_EPOCH       = -22, /* epoch outside the window */
+    EESP_DROP_DESTINATION = -23, /* meant for another receiver */
+    EESP_DROP_REPLAY      = -24, /* number not above the highest seen */
+    EESP_DROP_REPLAY_FULL = -25, /* replay table has no room: new source */
+    EESP_DROP_AUTH        = -26, /* ICV wrong: forged, damaged or other key */
+    EESP_DROP_PAYLOAD     = -27, /* Payload Info Header or padding wrong */
+    EESP_ERROR_MIN        = -28
+};
+
+/* Text for an error, never NULL, static. */
+EESP_API const char *eesp_strerror(int error);
+
+/* Length of the buffer that takes the reason of a failure, with its NUL. */
+#define EESP_WHY_LEN 512
+
+/* ---- Keyring ------------------------------------------------------------
+ * Immutable after loading: any number of threads and lanes may share one. It
+ * must outlive its lanes. Key bytes lie in memory that is kept out of core
+ * dumps and is wiped by eesp_keyring_free().
+ */
+struct eesp_keyring;
+struct eesp_policy;
+
+enum eesp_level { EESP_DOMAIN, EESP_TENANT, EESP_JOB, EESP_TASK, EESP_LEVELS };
+enum eesp_key_state { EESP_PREVIOUS, EESP_CURRENT, EESP_NEXT, EESP_STATES };
+
+#define EESP_KEY_ID_MAX 32       /* characters of a key id */
+#define EESP_POLICY_NAME_MAX 32
+
+/*
+ * Reads, checks and takes a keyring file whole (format: eesp-keyring(5)). The
+ * file must be regular and private to its owner. On failure *keyring_p is
+ * NULL and why names the file, what was found and how to mend it.
+ */
+EESP_API int eesp_keyring_load(const char *path,
+                               struct eesp_keyring **keyring_p,
+                               char why[EESP_WHY_LEN]);
+
+/* Same from memory; name stands for the source in messages. */
+EESP_API int eesp_keyring_parse(const char *name, const void *text,
+                                size_t length,
+                                struct eesp_keyring **keyring_p,
+                                char why[EESP_WHY_LEN]);
+
+EESP_API void eesp_keyring_free(struct eesp_keyring *keyring);
+
+/* What may be told about a root key: everything but its bytes. */
+struct eesp_key_info {
+    enum eesp_level     level;
+    enum eesp_key_state state;
+    uint32_t            generation;
+    char                id[EESP_KEY_ID_MAX + 1];
+    size_t              length;     /* of the key */
+    uint64_t            not_before; /* seconds since 1970 UTC, 0: unlimited */
+    uint64_t            expires;
+};
+
+EESP_API unsigned eesp_keyring_keys(const struct eesp_keyring *keyring);
+EESP_API void eesp_keyring_key(const struct eesp_keyring *keyring,
+                               unsigned index, struct eesp_key_info *info);
+
+EESP_API const char *eesp_level_name(enum eesp_level level);
+EESP_API const char *eesp_key_state_name(enum eesp_key_state state);
+
+/* ---- Policy -------------------------------------------------------------
+ * One SPI has one policy. Pointers belong to the keyring.
+ */
+enum eesp_selector {             /* bits of the selector bitmap */
+    EESP_SELECT_RANKS       = 1 << 0, /* source and destination rank */
+    EESP_SELECT_SOURCE      = 1 << 1, /* 64-bit source id */
+    EESP_SELECT_DESTINATION = 1 << 2  /* 64-bit destination id */
+};
+
+enum eesp_kdf_id { EESP_KDF_CMAC_AES256 = 1 };
+enum eesp_aead_id { EESP_AEAD_AES_256_GCM = 2 };
+enum eesp_replay { EESP_REPLAY_OFF, EESP_REPLAY_STRICT };
+
+struct eesp_policy_info {
+    uint32_t         spi;
+    char             name[EESP_POLICY_NAME_MAX + 1];
+    enum eesp_kdf_id kdf;
+    enum eesp_aead_id aead;
+    unsigned         levels;        /* bit n: level n takes part */
+    char             key_id[EESP_LEVELS][EESP_KEY_ID_MAX + 1];
+    unsigned         selectors;     /* enum eesp_selector */
+    unsigned         compact_id;    /* 1..255, 0: the full option is sent */
+    uint16_t         epoch;
+    uint16_t         epoch_window;
+    unsigned         phase_shift;   /* data key changes every 2^n packets */
+    enum eesp_replay replay;
+    int              bind_destination;
+    uint32_t         max_payload;   /* bytes */
+    uint32_t         domain_id;
+};
+
+/* By name or by SPI in decimal or 0x form; NULL if there is none. */
+EESP_API const struct eesp_policy *
+eesp_keyring_policy(const struct eesp_keyring *keyring, const char *name);
+EESP_API const struct eesp_policy *
+eesp_keyring_policy_spi(const struct eesp_keyring *keyring, uint32_t spi);
+EESP_API unsigned eesp_keyring_policies(const struct eesp_keyring *keyring);
+EESP_API const struct eesp_policy *
+eesp_keyring_policy_at(const struct eesp_keyring *keyring, unsigned index);
+EESP_API const struct eesp_policy_info *
+eesp_policy_info(const struct eesp_policy *policy);
+
+/*
+ * Key check value: tells whether two holders have the same roots, and nothing
+ * else about them. generations are those of each level, modulo 256, as found
+ * in a packet or in a peer's address; levels not used are 0. Returns
+ * EESP_DROP_GENERATION if the ring does not hold them.
+ */
+#define EESP_CHECK_VALUE_LEN 8
+EESP_API int eesp_policy_check_value(const struct eesp_policy *policy,
+                                     const uint8_t generations[EESP_LEVELS],
+                                     uint8_t value[EESP_CHECK_VALUE_LEN]);
+/* Generations under which this policy sends now, modulo 256. */
+EESP_API void eesp_policy_generations(const struct eesp_policy *policy,
+                                      uint8_t generations[EESP_LEVELS]);
+
+/* ---- Backends -----------------------------------------------------------
+ * AEAD implementations in order of preference.
+ */
+struct eesp_backend_info {
+    const char *name;      /* as eesp_lane_params.backend takes it */
+    const char *algorithm; /* "aes-256-gcm" */
+    int         available; /* in this build and on this CPU */
+    const char *missing;   /* if not available: what is missing */
+};
+
+EESP_API unsigned eesp_backends(void);
+EESP_API void eesp_backend(unsigned index, struct eesp_backend_info *info);
+/*
+ * Known-answer test of one backend or, with index eesp_backends(), of the
+ * KDF. EESP_OK, EESP_ERR_UNSUPPORTED (not available) or EESP_ERR_CRYPTO.
+ */
+EESP_API int eesp_backend_selftest(unsigned index);
+
+/* ---- Lane ---------------------------------------------------------------
+ * One engine to seal and open: a nonce authority (one sending incarnation,
+ * one counter), a cache of expanded data keys and a replay table, all of fixed
+ * size. A lane belongs to one thread at a time. The child of a fork gets new
+ * incarnations by itself at its first packet.
+ */
+struct eesp_lane;
+
+struct eesp_lane_params {
+    const struct eesp_keyring *keyring;
+    const struct eesp_policy  *policy;
+    const char *backend;      /* name or its start ("ipsec-mb"); NULL: best */
+    unsigned    key_cache;    /* data keys, 0: 512 */
+    unsigned    replay_table; /* sources, 0: 65536 */
+    uint32_t    rank;         /* own rank, for RANKS */
+    uint64_t    id;           /* own id, for SOURCE and DESTINATION */
+};
+
+EESP_API int eesp_lane_create(const struct eesp_lane_params *params,
+                              struct eesp_lane **lane_p,
+                              char why[EESP_WHY_LEN]);
+EESP_API void eesp_lane_destroy(struct eesp_lane *lane);
+
+/* Name of the backend in use. */
+EESP_API const char *eesp_lane_backend(const struct eesp_lane *lane);
+/* What peers must know to send here: 64 random bits, constant until close. */
+EESP_API uint64_t eesp_lane_incarnation(struct eesp_lane *lane);
+/*
+ * Draws a new sending incarnation: to be called after a checkpoint restore or
+ * VM clone, which no process can notice by itself.
+ */
+EESP_API int eesp_lane_reincarnate(struct eesp_lane *lane);
+/*
+ * For tools that decode captures: open as if this lane were that receiver.
+ * Such a lane must not seal, and refuses to.
+ */
+EESP_API void eesp_lane_impersonate(struct eesp_lane *lane, uint32_t rank,
+                                    uint64_t id, uint64_t incarnation);
+
+/* Packets sealed and opened, and drops by -(EESP_DROP_x). */
+struct eesp_counters {
+    uint64_t sealed, opened, derived, cached;
+    uint64_t dropped[-EESP_ERROR_MIN];
+};
+EESP_API void eesp_lane_counters(const struct eesp_lane *lane,
+                                 struct eesp_counters *counters);
+
+/* ---- Seal and open ------------------------------------------------------ */
+
+/* Where a packet goes, as the receiver published it. */
+struct eesp_destination {
+    uint64_t incarnation; /* its eesp_lane_incarnation() */
+    uint64_t id;          /* for DESTINATION */
+    uint32_t rank;        /* for RANKS */
+    uint16_t session_id;  /* sender's choice: one key and order per value */
+};
+
+/* Most bytes a packet is longer than its payload. */
+EESP_API size_t eesp_overhead(const struct eesp_policy *policy);
+
+#define EESP_IOV_MAX 24 /* parts of one payload */
+
+/*
+ * Seals the concatenation of iov into packet, which must not overlap it and
+ * has room for size bytes; *length_p gets the packet's length. The sequence
+ * number is taken here. On error nothing of the payload is in packet.
+ */
+EESP_API int eesp_seal(struct eesp_lane *lane,
+                       const struct eesp_destination *destination,
+                       const struct iovec *iov, unsigned iovcnt, void *packet,
+                       size_t size, size_t *length_p);
+
+struct eesp_opened {
+    const uint8_t *payload;  /* inside the plaintext buffer */
+    size_t         length;   /* of the payload */
+    uint64_t       incarnation; /* sender's */
+    uint64_t       sequence;
+    uint64_t       source_id;   /* SOURCE, else 0 */
+    uint32_t       source_rank; /* RANKS, else 0 */
+    uint16_t       session_id;
+    uint8_t        next_header;
+    /* Filled whatever the result, once the header could be read: */
+    int            has_source;  /* incarnation and source are filled */
+    int            known;       /* this incarnation was opened before */
+};
+
+#define EESP_PAYLOAD_OFFSET 4 /* of the payload in the plaintext buffer */
+
+/*
+ * Opens packet into plaintext, which gets Payload Info Header (4), payload and
+ * padding; it must not overlap packet and needs room for size >= length bytes.
+ * Only EESP_OK releases bytes: after any EESP_DROP_x plaintext holds nothing
+ * of the packet, the drop is counted, and nothing else has changed.
+ */
+EESP_API int eesp_open(struct eesp_lane *lane, const void *packet,
+                       size_t length, void *plaintext, size_t size,
+                       struct eesp_opened *opened);
+
+/* ---- Header only --------------------------------------------------------
+ * Reads a packet's header without any key, for tools.
+ */
+struct eesp_header {
+    uint16_t session_id;
+    uint32_t spi;
+    int      compact;            /* compact option, else full */
+    unsigned profile, kdf, aead; /* full only */
+    unsigned flags;              /* full only: 0x80 D .. 0x10 X */
+    unsigned levels;             /* full only */
+    unsigned selectors;          /* compact: RANKS */
+    unsigned combination_id;     /* compact only */
+    uint16_t epoch;
+    unsigned phase_shift;        /* full only */
+    uint8_t  generations[EESP_LEVELS]; /* modulo 256, compact: modulo 4 */
+    uint64_t incarnation;        /* sender's */
+    uint32_t source_rank, destination_rank; /* compact: low 16 bits of the
+                                               latter */
+    uint64_t source_id, destination_id;
+    uint64_t sequence;
+    size_t   length;             /* header bytes: Payload Info Header is next */
+};
+
+EESP_API int eesp_header_parse(const void *packet, size_t length,
+                               struct eesp_header *header);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
