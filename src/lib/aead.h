@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * aead: authenticated encryption as const objects, one per algorithm and
+ * backend. An expanded key is memory of key_size bytes, aligned to 64.
+ *
+ *     aead->open(k);                  once, may allocate
+ *     aead->expand(k, key);           set or change the key
+ *     aead->seal(k, nonce, aad, n, iov, 2, out, icv);
+ *     aead->close(k);                 wipes
+ *
+ * expand, seal and decrypt neither allocate nor lock. One expanded key serves
+ * one thread at a time.
+ */
+#ifndef EESP_AEAD_H
+#define EESP_AEAD_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#define EESP_NONCE_LEN   12
+#define EESP_AEAD_KEY_MAX 32
+
+struct eesp_aead {
+    uint8_t     id;   /* enum eesp_aead_id */
+    const char *name; /* "aes-256-gcm" */
+    const char *backend;
+    size_t      key_length;
+    size_t      key_size;
+    /* NULL if usable here, else what is missing; fixed for the process. */
+    const char *(*missing)(void);
+    int (*open)(void *k);
+    int (*expand)(void *k, const uint8_t *key);
+    /* Concatenation of in -> out, 16 bytes of ICV -> icv. */
+    int (*seal)(void *k, const uint8_t nonce[EESP_NONCE_LEN],
+                const uint8_t *aad, size_t aad_length, const struct iovec *in,
+                unsigned count, uint8_t *out, uint8_t *icv);
+    /* in -> out. EESP_DROP_AUTH: icv does not fit, and out is wiped. */
+    int (*decrypt)(void *k, const uint8_t nonce[EESP_NONCE_LEN],
+                   const uint8_t *aad, size_t aad_length, const uint8_t *in,
+                   size_t length, uint8_t *out, const uint8_t *icv);
+    void (*close)(void *k);
+};
+
+/* Backend table, best first. NULL past its end. */
+const struct eesp_aead *eesp_aead_at(unsigned index);
+
+/*
+ * Best usable backend for algorithm id whose name is, or begins with, backend
+ * (NULL: any). NULL if there is none.
+ */
+const struct eesp_aead *eesp_aead_find(unsigned id, const char *backend);
+
+/* By algorithm name, whichever backend: 0 if this build has none. */
+unsigned eesp_aead_id_by_name(const char *name);
+
+extern const struct eesp_aead eesp_aead_openssl_aes_256_gcm;
+extern const struct eesp_aead eesp_aead_ipsecmb_avx512;
+extern const struct eesp_aead eesp_aead_ipsecmb_avx2;
+extern const struct eesp_aead eesp_aead_ipsecmb_sse;
+
+#endif

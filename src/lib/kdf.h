@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * kdf: key derivation functions as const objects (SP 800-108r1, wire-format
+ * section 3). A state holds one prepared derivation key and serves one thread.
+ *
+ *     kdf->open(state);                       once, may allocate
+ *     kdf->key(state, kdk);                   set or change the key
+ *     kdf->derive(state, "S1", ctx, n, out, 44);
+ *     kdf->close(state);                      wipes
+ */
+#ifndef EESP_KDF_H
+#define EESP_KDF_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define EESP_KDK_MAX    64 /* longest derivation key of any KDF */
+#define EESP_DERIVE_MAX 64 /* longest output */
+#define EESP_LABEL_DATA_KEY    "S1"
+#define EESP_LABEL_CHECK_VALUE "SK"
+
+struct eesp_kdf {
+    uint8_t     id; /* enum eesp_kdf_id */
+    const char *name;
+    size_t      key_length;
+    size_t      state_size;
+    int (*open)(void *state);
+    int (*key)(void *state, const uint8_t *key);
+    /*
+     * Fixed data: label 2 | 00 | context | output bits 2. Neither allocates
+     * nor locks. context_length <= EESP_CONTEXT_MAX, length <=
+     * EESP_DERIVE_MAX.
+     */
+    int (*derive)(void *state, const char label[2], const uint8_t *context,
+                  size_t context_length, uint8_t *out, size_t length);
+    void (*close)(void *state);
+};
+
+/* NULL for an id or name that this build does not have. */
+const struct eesp_kdf *eesp_kdf_by_id(unsigned id);
+const struct eesp_kdf *eesp_kdf_by_name(const char *name);
+
+/* Known answer of every KDF: EESP_OK or EESP_ERR_CRYPTO. */
+int eesp_kdf_selftest(void);
+
+extern const struct eesp_kdf eesp_kdf_cmac_aes256;
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "keycache.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "eesp.h"
+#include "secret.h"
+
+struct entry {
+    struct eesp_key_name name; /* length 0: free */
+    uint32_t             slot;
+    uint32_t             used; /* clock of the last use */
+};
+
+struct eesp_keycache {
+    const struct eesp_aead *aead;
+    struct entry *entries;
+    uint32_t      set_mask;
+    uint32_t      entries_count;
+    uint32_t      clock;
+    uint32_t      spare;      /* slot that no entry has */
+    size_t        stride;     /* bytes of a slot */
+    uint8_t      *slots;      /* secret memory, entries_count + 1 */
+    uint32_t      slots_open; /* with aead->open() done */
+};
+
+static struct eesp_key_slot *slot_at(const struct eesp_keycache *cache,
+                                     uint32_t index)
+{
+    void *slot = cache->slots + index * cache->stride;
+
+    return slot;
+}
+
+static size_t slots_size(const struct eesp_keycache *cache)
+{
+    return (cache->entries_count + 1) * cache->stride;
+}
+
+struct eesp_keycache *eesp_keycache_create(const struct eesp_aead *aead,
+                                           unsigned entries)
+{
+    struct eesp_keycache *cache = calloc(1, sizeof(*cache));
+    uint32_t count              = EESP_KEYCACHE_WAYS;
+
+    if (cache == NULL)
+        return NULL;
+    while (count < entries && count < 1u << 20)
+        count *= 2;
+    cache->aead          = aead;
+    cache->entries_count = count;
+    cache->set_mask      = count / EESP_KEYCACHE_WAYS - 1;
+    cache->spare         = count;
+    cache->stride = (sizeof(struct eesp_key_slot) + aead->key_size + 63) &
+                    ~(size_t)63;
+    cache->entries = calloc(count, sizeof(*cache->entries));
+    cache->slots   = eesp_secret_alloc(slots_size(cache));
+    if (cache->entries == NULL || cache->slots == NULL)
+        goto fail;
+    for (; cache->slots_open <= count; cache->slots_open++) {
+        if (cache->slots_open < count)
+            cache->entries[cache->slots_open].slot = cache->slots_open;
+        if (aead->open(slot_at(cache, cache->slots_open)->aead) != EESP_OK)
+            goto fail;
+    }
+    return cache;
+fail:
+    eesp_keycache_destroy(cache);
+    return NULL;
+}
+
+void eesp_keycache_destroy(struct eesp_keycache *cache)
+{
+    if (cache == NULL)
+        return;
+    while (cache->slots_open > 0)
+        cache->aead->close(slot_at(cache, --cache->slots_open)->aead);
+    eesp_secret_free(cache->slots, slots_size(cache));
+    free(cache->entries);
+    free(cache);
+}
+
+void eesp_key_name_hash(struct eesp_key_name *name)
+{
+    uint64_t h = name->master, word;
+    unsigned i;
+
+    for (i = 0; i < name->length; i += sizeof(word)) {
+        memcpy(&word, name->context + i, sizeof(word));
+        h = (h ^ word) * 0x9e3779b97f4a7c15u;
+        h ^= h >> 32;
+    }
+    name->hash = (uint32_t)h;
+}
+
+static struct entry *set_of(const struct eesp_keycache *cache,
+                            const struct eesp_key_name *name)
+{
+    return &cache->entries[(name->hash & cache->set_mask) *
+                           EESP_KEYCACHE_WAYS];
+}
+
+/* Contexts are public: no need for constant time. */
+static int same_name(const struct eesp_key_name *a,
+                     const struct eesp_key_name *b)
+{
+    return a->hash == b->hash && a->master == b->master &&
+           a->length == b->length &&
+           memcmp(a->context, b->context, a->length) == 0;
+}
+
+struct eesp_key_slot *eesp_keycache_find(struct eesp_keycache *cache,
+                                         const struct eesp_key_name *name)
+{
+    struct entry *set = set_of(cache, name);
+    int i;
+
+    for (i = 0; i < EESP_KEYCACHE_WAYS; i++)
+        if (same_name(&set[i].name, name)) {
+            set[i].used = ++cache->clock;
+            return slot_at(cache, set[i].slot);
+        }
+    return NULL;
+}
+
+struct eesp_key_slot *eesp_keycache_spare(struct eesp_keycache *cache)
+{
+    return slot_at(cache, cache->spare);
+}
+
+/*
+ * The entry that gives way passes its slot on as the new spare. Its key is
+ * overwritten there at once, not whenever the spare is next used.
+ */
+void eesp_keycache_insert(struct eesp_keycache *cache,
+                          const struct eesp_key_name *name)
+{
+    static const uint8_t no_key[EESP_AEAD_KEY_MAX];
+    struct entry *set = set_of(cache, name), *victim = set;
+    struct eesp_key_slot *left;
+    uint32_t slot;
+    int i, had_key;
+
+    for (i = 0; i < EESP_KEYCACHE_WAYS; i++) {
+        if (set[i].name.length == 0) {
+            victim = &set[i];
+            break;
+        }
+        /* Age, so that the clock may wrap. */
+        if (cache->clock - set[i].used > cache->clock - victim->used)
+            victim = &set[i];
+    }
+    had_key      = victim->name.length != 0;
+    slot         = victim->slot;
+    victim->name = *name;
+    victim->slot = cache->spare;
+    victim->used = ++cache->clock;
+    cache->spare = slot;
+    if (had_key) {
+        left = slot_at(cache, slot);
+        explicit_bzero(left->mask, sizeof(left->mask));
+        cache->aead->expand(left->aead, no_key);
+    }
+}

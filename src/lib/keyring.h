@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * keyring: root keys in rings (previous, current, next) and the policies that
+ * combine them. Built once from a file, then read-only, so that threads share
+ * it without a lock. Root keys and derivation keys lie in secret memory.
+ *
+ * keyring_file reads and checks the file, keyring_json the keys,
+ * keyring_policy the policies, master derives, keyring answers.
+ */
+#ifndef EESP_KEYRING_H
+#define EESP_KEYRING_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "eesp.h"
+#include "kdf.h"
+
+#define EESP_KEY_MIN 32 /* bytes of a root key, wire-format section 2 */
+#define EESP_KEY_MAX 64
+#define EESP_KEYS_MAX 256     /* keys and policies of one file */
+#define EESP_POLICIES_MAX 256
+#define EESP_KEYRING_TEXT_MAX (1 << 20) /* bytes of a keyring file */
+#define EESP_MASTERS_MAX 81   /* 3^levels generation tuples of a policy */
+
+struct eesp_key {
+    struct eesp_key_info info;
+    uint8_t              bytes[EESP_KEY_MAX];
+};
+
+/* One generation tuple of a policy, and its derivation key. */
+struct eesp_master {
+    int     present;
+    uint8_t kdk[EESP_KDK_MAX];
+};
+
+struct eesp_policy {
+    struct eesp_policy_info     info;
+    const struct eesp_keyring  *keyring;
+    const struct eesp_kdf      *kdf;
+    /* Indices into the keyring's keys by level and state, -1: none. */
+    int                         ring[EESP_LEVELS][EESP_STATES];
+    /* Master by the state of each used level, mixed radix of EESP_STATES. */
+    struct eesp_master         *masters;
+    unsigned                    masters_count;
+    int                         send;        /* index of the sending one, -1 */
+    uint64_t                    send_until;  /* CLOCK_BOOTTIME s, 0: no end */
+};
+
+struct eesp_keyring {
+    unsigned           keys_count, policies_count;
+    struct eesp_key   *keys;     /* secret memory, EESP_KEYS_MAX */
+    struct eesp_policy policies[EESP_POLICIES_MAX];
+    struct eesp_master *masters; /* secret memory, of all policies */
+    size_t             masters_size;
+    uint64_t           loaded;      /* seconds since 1970 at loading */
+    uint64_t           loaded_boot; /* CLOCK_BOOTTIME s at loading */
+};
+
+/* Text that begins with "name: " for why; always returns EESP_ERR_KEYRING. */
+int eesp_keyring_refuse(char why[EESP_WHY_LEN], const char *name,
+                        const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Refuses a member of object that begins with eesp_ and is not in known. */
+int eesp_keyring_check_members(const json_t *object, const char *const *known,
+                               const char *what, const char *name,
+                               char why[EESP_WHY_LEN]);
+
+/* Non-negative integer up to max. EESP_OK also if absent: *out unchanged. */
+int eesp_keyring_integer(const json_t *object, const char *member,
+                         uint64_t max, uint64_t *out, const char *what,
+                         const char *name, char why[EESP_WHY_LEN]);
+
+int eesp_keyring_parse_keys(struct eesp_keyring *keyring, json_t *keys,
+                            const char *name, char why[EESP_WHY_LEN]);
+int eesp_keyring_parse_policies(struct eesp_keyring *keyring,
+                                const json_t *policies, const char *name,
+                                char why[EESP_WHY_LEN]);
+
+int eesp_key_id_valid(const char *id);
+
+/* "key 3", for messages. */
+void eesp_keyring_number_what(char *what, size_t size, const char *noun,
+                              unsigned number);
+
+/* Seconds of the clock that goes on while the machine sleeps. */
+uint64_t eesp_boot_seconds(void);
+
+#endif

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Policies of a keyring: one per SPI. A member that is not known, a value that
+ * is not known or a combination that breaks a rule of the wire format refuses
+ * the whole keyring: a misspelt switch must not weaken a policy.
+ */
+#include <string.h>
+
+#include "aead.h"
+#include "keyring.h"
+#include "wire.h"
+
+/* Wire-format section 1: log2 of the 16-byte blocks that one data key seals. */
+enum { DATA_LIMIT_BITS = 36, PHASE_SHIFT_MAX = 48, PAYLOAD_MAX = 1 << 20 };
+
+static const char *const known_members[] = {
+    "spi", "name", "profile", "kdf", "aead", "levels", "selectors",
+    "compact_id", "epoch", "epoch_window", "phase_shift", "replay",
+    "bind_destination", "max_payload", "domain_id", NULL};
+
+static const struct {
+    const char        *name;
+    enum eesp_selector bit;
+} selector_names[] = {
+    {"ranks", EESP_SELECT_RANKS},
+    {"source", EESP_SELECT_SOURCE},
+    {"destination", EESP_SELECT_DESTINATION},
+};
+
+/* What the parser of one policy is at work on. */
+struct parser {
+    struct eesp_keyring *keyring;
+    struct eesp_policy  *policy;
+    const json_t        *object;
+    const char          *name; /* of the keyring */
+    const char          *what; /* "policy 2" */
+    char                *why;
+};
+
+static int only_known_members(const struct parser *p)
+{
+    const char *member;
+    json_t *value;
+    int i;
+
+    json_object_foreach((json_t *)p->object, member, value) {
+        for (i = 0; known_members[i] != NULL; i++)
+            if (strcmp(known_members[i], member) == 0)
+                break;
+        if (known_members[i] == NULL)
+            return eesp_keyring_refuse(p->why, p->name, "%s: unknown policy "
+                                       "member \"%.40s\"", p->what, member);
+    }
+    return EESP_OK;
+}
+
+/* Member that must be there and a string: NULL and a message otherwise. */
+static const char *need_string(const struct parser *p, const char *member)
+{
+    const char *text = json_string_value(json_object_get(p->object, member));
+
+    if (text == NULL)
+        eesp_keyring_refuse(p->why, p->name, "%s: \"%s\" must be a string",
+                            p->what, member);
+    return text;
+}
+
+static int parse_name(const struct parser *p)
+{
+    const char *text = need_string(p, "name");
+
+    if (text == NULL)
+        return EESP_ERR_KEYRING;
+    if (!eesp_key_id_valid(text))
+        return eesp_keyring_refuse(p->why, p->name, "%s: \"name\" must be 1 "
+                                   "to %d characters of A-Za-z0-9._:-",
+                                   p->what, EESP_POLICY_NAME_MAX);
+    if (eesp_keyring_policy(p->keyring, text) != NULL)
+        return eesp_keyring_refuse(p->why, p->name, "%s: name or SPI \"%s\" "
+                                   "is in use by another policy", p->what,
+                                   text);
+    strcpy(p->policy->info.name, text);
+    return EESP_OK;
+}
+
+static int parse_algorithms(const struct parser *p)
+{
+    struct eesp_policy_info *info = &p->policy->info;
+    const char *profile = need_string(p, "profile");
+    const char *kdf     = profile ? need_string(p, "kdf") : NULL;
+    const char *aead    = kdf ? need_string(p, "aead") : NULL;
+
+    if (aead == NULL)
+        return EESP_ERR_KEYRING;
+    if (strcmp(profile, "sl1") != 0)
+        return eesp_keyring_refuse(p->why, p->name, "%s: profile \"%.40s\" is "
+                                   "not one of: sl1", p->what, profile);
+    p->policy->kdf = eesp_kdf_by_name(kdf);
+    if (p->policy->kdf == NULL)
+        return eesp_keyring_refuse(p->why, p->name, "%s: kdf \"%.40s\" is not "
+                                   "one of: cmac-aes256", p->what, kdf);
+    info->kdf  = (enum eesp_kdf_id)p->policy->kdf->id;
+    info->aead = (enum eesp_aead_id)eesp_aead_id_by_name(aead);
+    if (info->aead == 0)
+        return eesp_keyring_refuse(p->why, p->name, "%s: aead \"%.40s\" is "
+                                   "not one of: aes-256-gcm", p->what, aead);
+    return EESP_OK;
+}
+
+/* Fills the ring of one level from the keys that carry id. */
+static int find_ring(const struct parser *p, int level, const char *id)
+{
+    int found = 0;
+    unsigned i;
+
+    for (i = 0; i < p->keyring->keys_count; i++) {
+        const struct eesp_key_info *key = &p->keyring->keys[i].info;
+
+        if ((int)key->level == level && strcmp(key->id, id) == 0) {
+            p->policy->ring[level][key->state] = (int)i;
+            found                              = 1;
+        }
+    }
+    return found;
+}
+
+static int parse_levels(const struct parser *p)
+{
+    const json_t *levels          = json_object_get(p->object, "levels");
+    struct eesp_policy_info *info = &p->policy->info;
+    const char *member, *id;
+    json_t *value;
+    int level, state;
+
+    for (level = 0; level < EESP_LEVELS; level++)
+        for (state = 0; state < EESP_STATES; state++)
+            p->policy->ring[level][state] = -1;
+    json_object_foreach((json_t *)levels, member, value) {
+        for (level = 0; level < EESP_LEVELS; level++)
+            if (strcmp(member, eesp_level_name((enum eesp_level)level)) == 0)
+                break;
+        id = json_string_value(value);
+        if (level == EESP_LEVELS || id == NULL || !eesp_key_id_valid(id))
+            return eesp_keyring_refuse(p->why, p->name, "%s: \"levels\": "
+                                       "\"%.40s\" must be one of domain, "
+                                       "tenant, job, task, with a key id",
+                                       p->what, member);
+        if (!find_ring(p, level, id))
+            return eesp_keyring_refuse(p->why, p->name, "%s: no %s key has "
+                                       "the id \"%s\"", p->what, member, id);
+        info->levels |= 1u << level;
+        strcpy(info->key_id[level], id);
+    }
+    if (info->levels == 0)
+        return eesp_keyring_refuse(p->why, p->name, "%s: \"levels\" must name "
+                                   "a key for at least one level", p->what);
+    return EESP_OK;
+}
+
+static int parse_selectors(const struct parser *p)
+{
+    const json_t *selectors = json_object_get(p->object, "selectors");
+    const size_t known = sizeof(selector_names) / sizeof(selector_names[0]);
+    struct eesp_policy_info *info = &p->policy->info;
+    json_t *value;
+    size_t i, j;
+
+    json_array_foreach(selectors, i, value) {
+        const char *text = json_string_value(value);
+
+        for (j = 0; j < known; j++)
+            if (text != NULL && strcmp(text, selector_names[j].name) == 0)
+                break;
+        if (j == known || (info->selectors & selector_names[j].bit))
+            return eesp_keyring_refuse(p->why, p->name, "%s: \"selectors\": "
+                                       "\"%.40s\" is repeated or not one of: "
+                                       "ranks, source, destination", p->what,
+                                       text ? text : "(not a string)");
+        info->selectors |= selector_names[j].bit;
+    }
+    if (info->selectors == 0)
+        return eesp_keyring_refuse(p->why, p->name, "%s: \"selectors\" must "
+                                   "be a non-empty array", p->what);
+    return EESP_OK;
+}
+
+static int parse_replay(const struct parser *p)
+{
+    const json_t *bind   = json_object_get(p->object, "bind_destination");
+    const json_t *replay = json_object_get(p->object, "replay");
+    const char *text     = json_string_value(replay);
+    struct eesp_policy_info *info = &p->policy->info;
+
+    info->bind_destination = bind == NULL || json_is_true(bind);
+    if (bind != NULL && !json_is_boolean(bind))
+        return eesp_keyring_refuse(p->why, p->name, "%s: \"bind_destination\" "
+                                   "must be true or false", p->what);
+    if (replay == NULL || (text && strcmp(text, "strict") == 0))
+        info->replay = EESP_REPLAY_STRICT;
+    else if (text != NULL && strcmp(text, "off") == 0)
+        info->replay = EESP_REPLAY_OFF;
+    else
+        return eesp_keyring_refuse(p->why, p->name, "%s: replay \"%.40s\" is "
+                                   "not one of: strict, off", p->what,
+                                   text ? text : "(not a string)");
+    return EESP_OK;
+}
+
+static int parse_numbers(const struct parser *p)
+{
+    struct eesp_policy_info *info = &p->policy->info;
+    struct {
+        const char *member;
+        uint64_t    max, value;
+    } n[] = {
+        {"spi", UINT32_MAX, 0},       {"compact_id", 255, 0},
+        {"epoch", UINT16_MAX, 0},     {"epoch_window", 0x7fff, 1},
+        {"phase_shift", PHASE_SHIFT_MAX, 24},
+        {"max_payload", PAYLOAD_MAX, 65536},
+        {"domain_id", UINT32_MAX, 0},
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(n) / sizeof(n[0]); i++) {
+        int ret = eesp_keyring_integer(p->object, n[i].member, n[i].max,
+                                       &n[i].value, p->what, p->name, p->why);
+        if (ret != EESP_OK)
+            return ret;
+    }
+    info->spi          = (uint32_t)n[0].value;
+    info->compact_id   = (unsigned)n[1].value;
+    info->epoch        = (uint16_t)n[2].value;
+    info->epoch_window = (uint16_t)n[3].value;
+    info->phase_shift  = (unsigned)n[4].value;
+    info->max_payload  = (uint32_t)n[5].value;
+    info->domain_id    = (uint32_t)n[6].value;
+    if (info->spi == 0)
+        return eesp_keyring_refuse(p->why, p->name, "%s: \"spi\" must be a "
+                                   "number from 1 to 4294967295", p->what);
+    if (eesp_keyring_policy_spi(p->keyring, info->spi) != NULL)
+        return eesp_keyring_refuse(p->why, p->name, "%s: SPI %u is in use by "
+                                   "another policy", p->what, info->spi);
+    return EESP_OK;
+}
+
+/* Bits that count n things: ceil(log2(n)). */
+static unsigned bits_for(uint32_t n)
+{
+    unsigned bits = 0;
+
+    while (((uint64_t)1 << bits) < n)
+        bits++;
+    return bits;
+}
+
+/* The rules of wire-format section 1, each refused by its name. */
+static int check_rules(const struct parser *p)
+{
+    const struct eesp_policy_info *info = &p->policy->info;
+    unsigned jobs = 1u << EESP_JOB | 1u << EESP_TASK;
+    const char *rule = NULL;
+
+    if (info->max_payload < 64)
+        rule = "max_payload must be at least 64";
+    else if (info->phase_shift + bits_for((info->max_payload + 15) / 16) >
+             DATA_LIMIT_BITS)
+        rule = "data limit of a key: phase_shift + log2(max_payload/16) must "
+               "not exceed 36";
+    else if (!(info->selectors & (EESP_SELECT_RANKS | EESP_SELECT_SOURCE)))
+        rule = "selectors need ranks or source, or two senders would share a "
+               "key";
+    else if ((info->selectors & EESP_SELECT_RANKS) && !(info->levels & jobs))
+        rule = "selector ranks needs a job or task level, or two jobs would "
+               "share contexts";
+    else if (!info->bind_destination && info->replay != EESP_REPLAY_OFF)
+        rule = "replay \"strict\" needs bind_destination";
+    else if (!info->bind_destination &&
+             !(info->selectors &
+               (EESP_SELECT_RANKS | EESP_SELECT_DESTINATION)))
+        rule = "without a destination selector, bind_destination is needed";
+    else if (info->compact_id != 0 && info->selectors != EESP_SELECT_RANKS)
+        rule = "compact_id needs the selectors to be [\"ranks\"]";
+    return rule ? eesp_keyring_refuse(p->why, p->name, "%s: %s", p->what,
+                                      rule) :
+                  EESP_OK;
+}
+
+static int parse_policy(const struct parser *p)
+{
+    int ret;
+
+    if (!json_is_object(p->object))
+        return eesp_keyring_refuse(p->why, p->name, "%s: not an object",
+                                   p->what);
+    ret = only_known_members(p);
+    if (ret == EESP_OK)
+        ret = parse_numbers(p);
+    if (ret == EESP_OK)
+        ret = parse_name(p);
+    if (ret == EESP_OK)
+        ret = parse_algorithms(p);
+    if (ret == EESP_OK)
+        ret = parse_levels(p);
+    if (ret == EESP_OK)
+        ret = parse_selectors(p);
+    if (ret == EESP_OK)
+        ret = parse_replay(p);
+    if (ret == EESP_OK)
+        ret = check_rules(p);
+    return ret;
+}
+
+int eesp_keyring_parse_policies(struct eesp_keyring *keyring,
+                                const json_t *policies, const char *name,
+                                char why[EESP_WHY_LEN])
+{
+    char what[32];
+    json_t *object;
+    size_t i;
+    int ret = EESP_OK;
+
+    if (json_array_size(policies) > EESP_POLICIES_MAX)
+        return eesp_keyring_refuse(why, name, "more than %d policies",
+                                   EESP_POLICIES_MAX);
+    json_array_foreach(policies, i, object) {
+        struct parser p = {.keyring = keyring,
+                           .policy  = &keyring->policies[i],
+                           .object  = object,
+                           .name    = name,
+                           .what    = what,
+                           .why     = why};
+
+        eesp_keyring_number_what(what, sizeof(what), "policy",
+                                 (unsigned)i + 1);
+        p.policy->keyring = keyring;
+        ret               = parse_policy(&p);
+        if (ret != EESP_OK)
+            break;
+        keyring->policies_count++;
+    }
+    return ret;
+}

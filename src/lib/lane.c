@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "lane.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "master.h"
+#include "secret.h"
+
+enum { KEY_CACHE_DEFAULT = 512, REPLAY_TABLE_DEFAULT = 65536,
+       REPLAY_TABLE_MAX = 1 << 26 };
+
+static void *kdf_state(const struct eesp_lane *lane, unsigned index)
+{
+    return lane->kdf_states + index * lane->kdf_stride;
+}
+
+/* Keys the KDF for every tuple now, so that no packet waits for it. */
+static int open_kdf_states(struct eesp_lane *lane)
+{
+    const struct eesp_policy *policy = lane->policy;
+    const struct eesp_kdf *kdf       = policy->kdf;
+    int ret                          = EESP_OK;
+    unsigned i;
+
+    lane->kdf_stride = (kdf->state_size + 63) & ~(size_t)63;
+    lane->kdf_size   = lane->kdf_stride * policy->masters_count;
+    lane->kdf_states = eesp_secret_alloc(lane->kdf_size);
+    if (lane->kdf_states == NULL)
+        return EESP_ERR_MEMORY;
+    for (i = 0; i < policy->masters_count && ret == EESP_OK; i++) {
+        ret = kdf->open(kdf_state(lane, i));
+        if (ret != EESP_OK)
+            break;
+        lane->kdf_open++;
+        if (policy->masters[i].present)
+            ret = kdf->key(kdf_state(lane, i), policy->masters[i].kdk);
+    }
+    return ret;
+}
+
+static int open_parts(struct eesp_lane *lane,
+                      const struct eesp_lane_params *params)
+{
+    unsigned sources = params->replay_table ? params->replay_table :
+                                              REPLAY_TABLE_DEFAULT;
+
+    lane->nonce = eesp_nonce_create();
+    lane->keys  = eesp_keycache_create(
+        lane->aead, params->key_cache ? params->key_cache : KEY_CACHE_DEFAULT);
+    if (lane->nonce == NULL || lane->keys == NULL)
+        return EESP_ERR_MEMORY;
+    if (lane->policy->info.replay != EESP_REPLAY_OFF) {
+        lane->replay = eesp_replay_create(sources);
+        if (lane->replay == NULL)
+            return EESP_ERR_MEMORY;
+    }
+    return open_kdf_states(lane);
+}
+
+int eesp_lane_create(const struct eesp_lane_params *params,
+                     struct eesp_lane **lane_p, char why[EESP_WHY_LEN])
+{
+    struct eesp_lane *lane = NULL;
+    int ret                = EESP_ERR_ARGUMENT;
+
+    *lane_p = NULL;
+    if (params->keyring == NULL || params->policy == NULL ||
+        params->policy->keyring != params->keyring ||
+        params->replay_table > REPLAY_TABLE_MAX) {
+        snprintf(why, EESP_WHY_LEN, "lane: %s", eesp_strerror(ret));
+        return ret;
+    }
+    lane = calloc(1, sizeof(*lane));
+    if (lane == NULL) {
+        ret = EESP_ERR_MEMORY;
+        goto fail;
+    }
+    lane->policy = params->policy;
+    lane->rank   = params->rank;
+    lane->id     = params->id;
+    lane->aead   = eesp_aead_find(params->policy->info.aead, params->backend);
+    if (lane->aead == NULL) {
+        ret = EESP_ERR_UNSUPPORTED;
+        snprintf(why, EESP_WHY_LEN, "backend \"%.40s\" is not usable here for "
+                 "this policy's AEAD; see: eesp selftest",
+                 params->backend ? params->backend : "(any)");
+        goto out;
+    }
+    ret = open_parts(lane, params);
+    if (ret != EESP_OK)
+        goto fail;
+    *lane_p = lane;
+    return EESP_OK;
+fail:
+    snprintf(why, EESP_WHY_LEN, "lane: %s", eesp_strerror(ret));
+out:
+    eesp_lane_destroy(lane);
+    return ret;
+}
+
+void eesp_lane_destroy(struct eesp_lane *lane)
+{
+    if (lane == NULL)
+        return;
+    while (lane->kdf_open > 0)
+        lane->policy->kdf->close(kdf_state(lane, --lane->kdf_open));
+    eesp_secret_free(lane->kdf_states, lane->kdf_size);
+    eesp_replay_destroy(lane->replay);
+    eesp_keycache_destroy(lane->keys);
+    eesp_nonce_destroy(lane->nonce);
+    explicit_bzero(lane, sizeof(*lane));
+    free(lane);
+}
+
+const char *eesp_lane_backend(const struct eesp_lane *lane)
+{
+    return lane->aead->backend;
+}
+
+uint64_t eesp_lane_incarnation(struct eesp_lane *lane)
+{
+    if (lane->impersonating)
+        return lane->impersonated;
+    return eesp_nonce_ensure(lane->nonce) == EESP_OK ? lane->nonce->receiving :
+                                                       0;
+}
+
+int eesp_lane_reincarnate(struct eesp_lane *lane)
+{
+    int ret = eesp_nonce_ensure(lane->nonce);
+
+    return ret == EESP_OK ? eesp_nonce_redraw(lane->nonce) : ret;
+}
+
+void eesp_lane_impersonate(struct eesp_lane *lane, uint32_t rank, uint64_t id,
+                           uint64_t incarnation)
+{
+    lane->impersonating = 1;
+    lane->impersonated  = incarnation;
+    lane->rank          = rank;
+    lane->id            = id;
+}
+
+void eesp_lane_counters(const struct eesp_lane *lane,
+                        struct eesp_counters *counters)
+{
+    *counters = lane->counters;
+}
+
+int eesp_lane_key(struct eesp_lane *lane, struct eesp_key_name *name,
+                  struct eesp_key_slot **slot_p, int *derived)
+{
+    const struct eesp_aead *aead = lane->aead;
+    uint8_t out[EESP_AEAD_KEY_MAX + EESP_NONCE_LEN];
+    struct eesp_key_slot *slot;
+    int ret;
+
+    eesp_key_name_hash(name);
+    slot     = eesp_keycache_find(lane->keys, name);
+    *derived = slot == NULL;
+    *slot_p  = slot;
+    if (slot != NULL) {
+        lane->counters.cached++;
+        return EESP_OK;
+    }
+    slot = eesp_keycache_spare(lane->keys);
+    ret  = lane->policy->kdf->derive(kdf_state(lane, name->master),
+                                     EESP_LABEL_DATA_KEY, name->context,
+                                     name->length, out,
+                                     aead->key_length + EESP_NONCE_LEN);
+    if (ret == EESP_OK)
+        ret = aead->expand(slot->aead, out);
+    if (ret == EESP_OK) {
+        memcpy(slot->mask, out + aead->key_length, EESP_NONCE_LEN);
+        lane->counters.derived++;
+        *slot_p = slot;
+    }
+    explicit_bzero(out, sizeof(out));
+    return ret;
+}
+
+void eesp_lane_nonce(const struct eesp_lane *lane,
+                     const struct eesp_header *header,
+                     const uint8_t mask[EESP_NONCE_LEN],
+                     uint8_t nonce[EESP_NONCE_LEN])
+{
+    unsigned selectors = lane->policy->info.selectors;
+    uint32_t sid       = 0;
+    int i;
+
+    if (selectors & EESP_SELECT_RANKS)
+        sid = header->source_rank;
+    else if (selectors & EESP_SELECT_SOURCE)
+        sid = (uint32_t)header->source_id;
+    store32(nonce, sid);
+    store64(nonce + 4, header->sequence);
+    for (i = 0; i < EESP_NONCE_LEN; i++)
+        nonce[i] ^= mask[i];
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * lane: the engine behind eesp_seal() and eesp_open(), one thread at a time.
+ * Everything is allocated when it is created.
+ */
+#ifndef EESP_LANE_H
+#define EESP_LANE_H
+
+#include "aead.h"
+#include "keycache.h"
+#include "keyring.h"
+#include "nonce.h"
+#include "replay.h"
+#include "wire.h"
+
+/* Up to this many bytes of plaintext are gathered and sealed in one call. */
+#define EESP_GATHER_MAX 2048
+
+struct eesp_lane {
+    const struct eesp_policy *policy;
+    const struct eesp_aead   *aead;
+    struct eesp_nonce        *nonce;
+    struct eesp_keycache     *keys;
+    struct eesp_replay_table *replay; /* NULL: off */
+    /* Prepared derivation keys of every generation tuple, secret memory. */
+    uint8_t *kdf_states;
+    size_t   kdf_stride, kdf_size;
+    unsigned kdf_open;
+    uint32_t rank;
+    uint64_t id;
+    int      impersonating; /* decoder: no sealing, no replay */
+    uint64_t impersonated;  /* incarnation of the receiver it plays */
+    struct eesp_counters counters;
+    uint8_t  gather[EESP_GATHER_MAX];
+};
+
+/*
+ * Expanded data key and IV mask of name: from the cache, or derived into the
+ * cache's spare slot, then *derived is 1 and the caller inserts or leaves it.
+ */
+int eesp_lane_key(struct eesp_lane *lane, struct eesp_key_name *name,
+                  struct eesp_key_slot **slot_p, int *derived);
+
+/* (SID 4 | sequence 8) XOR IVMASK, wire-format section 7. */
+void eesp_lane_nonce(const struct eesp_lane *lane,
+                     const struct eesp_header *header,
+                     const uint8_t mask[EESP_NONCE_LEN],
+                     uint8_t nonce[EESP_NONCE_LEN]);
+
+/*
+ * eesp_seal() with every field of the header given, for tests of the wire
+ * format. Whoever calls it answers for the nonce: not exported.
+ */
+int eesp_seal_fields(struct eesp_lane *lane, struct eesp_header *header,
+                     unsigned master, uint64_t destination_incarnation,
+                     const struct iovec *iov, unsigned iovcnt, void *packet,
+                     size_t size, size_t *length_p);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * master: root keys -> master key -> derivation key (KDK) of a policy, one for
+ * each tuple of generations that its rings hold (wire-format section 3).
+ *
+ * A tuple's index is its mixed-radix number over the used levels, lowest level
+ * first, with the state of the level's key as digit.
+ */
+#ifndef EESP_MASTER_H
+#define EESP_MASTER_H
+
+#include "keyring.h"
+
+/* Derives every tuple of every policy. Load time: allocates. */
+int eesp_masters_derive(struct eesp_keyring *keyring, const char *name,
+                        char why[EESP_WHY_LEN]);
+
+/*
+ * Index of the tuple that generations name, each modulo mask + 1 (mask 255 or
+ * 3); EESP_DROP_GENERATION if a ring lacks one or an unused level is not 0.
+ * Constant time in the size of the rings: at most 12 comparisons.
+ */
+int eesp_master_find(const struct eesp_policy *policy,
+                     const uint8_t generations[EESP_LEVELS], unsigned mask);
+
+/* Generations of a tuple, modulo 256; unused levels 0. */
+void eesp_master_generations(const struct eesp_policy *policy, unsigned index,
+                             uint8_t generations[EESP_LEVELS]);
+
+#endif

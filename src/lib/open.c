@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * open: an EESP packet becomes a payload, or is dropped and counted (checks in
+ * the order of wire-format section 10). Hot path: no allocation, lock or
+ * system call. packet may be memory that its sender can still write to: the
+ * header is copied once and only the copy is looked at.
+ */
+#include <string.h>
+
+#include "context.h"
+#include "lane.h"
+#include "master.h"
+
+/* What one packet has shown about itself on its way through the checks. */
+enum { REST_MIN = EESP_INFO_LEN + EESP_ICV_LEN };
+
+struct incoming {
+    struct eesp_header          header;
+    /* Private copy of the header, and what must follow it at least. */
+    uint8_t                     copy[EESP_HEADER_MAX + REST_MIN];
+    struct eesp_replay_source   source;
+    struct eesp_replay_entry   *entry; /* NULL: no replay check */
+    int                         master;
+};
+
+static int read_header(struct incoming *in, const uint8_t *packet,
+                       size_t length)
+{
+    size_t options, size;
+
+    if (length < EESP_BASE_LEN)
+        return EESP_DROP_LENGTH;
+    options = packet[1];
+    size    = EESP_BASE_LEN + options + EESP_SEQUENCE_LEN + REST_MIN;
+    if (length < size)
+        return EESP_DROP_LENGTH;
+    memcpy(in->copy, packet, size);
+    in->copy[1] = (uint8_t)options; /* as checked: it may change meanwhile */
+    return eesp_header_parse(in->copy, size, &in->header);
+}
+
+/* The packet says what the policy of its SPI says, and nothing else. */
+static int check_policy(const struct eesp_policy_info *policy,
+                        const struct eesp_header *header)
+{
+    unsigned flags = policy->bind_destination ? EESP_FLAG_BOUND : 0;
+
+    if (header->spi != policy->spi)
+        return EESP_DROP_SPI;
+    if (policy->compact_id != 0)
+        return header->compact &&
+                       header->combination_id == policy->compact_id ?
+                   EESP_OK :
+                   EESP_DROP_POLICY;
+    return !header->compact && header->profile == 0 &&
+                   header->kdf == policy->kdf &&
+                   header->aead == policy->aead && header->flags == flags &&
+                   header->levels == policy->levels &&
+                   header->selectors == policy->selectors &&
+                   header->phase_shift == policy->phase_shift ?
+               EESP_OK :
+               EESP_DROP_POLICY;
+}
+
+/* Serial number arithmetic: within window of the receiver's epoch. */
+static int check_epoch(const struct eesp_policy_info *policy, uint16_t epoch)
+{
+    uint16_t distance = (uint16_t)(epoch - policy->epoch);
+
+    if (distance > 0x7fff)
+        distance = (uint16_t)-distance;
+    return distance <= policy->epoch_window ? EESP_OK : EESP_DROP_EPOCH;
+}
+
+/* Compact packets carry 16 bits of a rank that the context holds in full. */
+static int check_destination(const struct eesp_lane *lane,
+                             struct eesp_header *header)
+{
+    uint32_t mask = header->compact ? 0xffff : 0xffffffff;
+
+    if (header->selectors & EESP_SELECT_RANKS) {
+        if (((header->destination_rank ^ lane->rank) & mask) != 0)
+            return EESP_DROP_DESTINATION;
+        header->destination_rank = lane->rank;
+    }
+    if ((header->selectors & EESP_SELECT_DESTINATION) &&
+        header->destination_id != lane->id)
+        return EESP_DROP_DESTINATION;
+    return EESP_OK;
+}
+
+static int check_replay(const struct eesp_lane *lane, struct incoming *in)
+{
+    if (in->header.sequence == 0)
+        return EESP_DROP_REPLAY;
+    return in->entry ? eesp_replay_check(lane->replay, in->entry,
+                                         in->header.sequence) :
+                       EESP_OK;
+}
+
+static int check(struct eesp_lane *lane, struct incoming *in)
+{
+    struct eesp_header *header = &in->header;
+    int ret = check_policy(&lane->policy->info, header);
+
+    if (ret != EESP_OK)
+        return ret;
+    in->master = eesp_master_find(lane->policy, header->generations,
+                                  header->compact ? 3 : 0xff);
+    if (in->master < 0)
+        return in->master;
+    ret = check_epoch(&lane->policy->info, header->epoch);
+    if (ret == EESP_OK)
+        ret = check_destination(lane, header);
+    if (ret == EESP_OK)
+        ret = check_replay(lane, in);
+    return ret;
+}
+
+/* Plaintext: Payload Info Header, payload, padding. */
+static int check_payload(const uint8_t *plaintext, size_t body,
+                         struct eesp_opened *opened)
+{
+    unsigned padding = plaintext[3];
+    uint8_t others   = 0;
+    unsigned i;
+
+    if (plaintext[0] != 0 || plaintext[1] != 0 ||
+        padding > body - EESP_INFO_LEN)
+        return EESP_DROP_PAYLOAD;
+    for (i = 0; i < padding; i++)
+        others |= plaintext[body - 1 - i];
+    if (others != 0 || body % 4 != 0)
+        return EESP_DROP_PAYLOAD;
+    opened->payload     = plaintext + EESP_INFO_LEN;
+    opened->length      = body - EESP_INFO_LEN - padding;
+    opened->next_header = plaintext[2];
+    return EESP_OK;
+}
+
+static int decrypt(struct eesp_lane *lane, struct incoming *in,
+                   const uint8_t *packet, size_t body, uint8_t *plaintext)
+{
+    const struct eesp_header *header = &in->header;
+    uint8_t nonce[EESP_NONCE_LEN], icv[EESP_ICV_LEN];
+    struct eesp_key_name name;
+    struct eesp_key_slot *slot;
+    int ret, derived;
+
+    name.master = (uint16_t)in->master;
+    name.length = (uint16_t)eesp_context_build(
+        &lane->policy->info, header, eesp_lane_incarnation(lane),
+        name.context);
+    ret = eesp_lane_key(lane, &name, &slot, &derived);
+    if (ret != EESP_OK)
+        return ret;
+    eesp_lane_nonce(lane, header, slot->mask, nonce);
+    memcpy(icv, packet + header->length + body, EESP_ICV_LEN);
+    ret = lane->aead->decrypt(slot->aead, nonce, in->copy, header->length,
+                              packet + header->length, body, plaintext, icv);
+    if (ret == EESP_OK && derived)
+        eesp_keycache_insert(lane->keys, &name);
+    return ret;
+}
+
+/* Who says to have sent this, whatever becomes of the packet. */
+static void show_source(const struct eesp_lane *lane, struct incoming *in,
+                        struct eesp_opened *opened)
+{
+    const struct eesp_header *header = &in->header;
+
+    in->source.incarnation = header->incarnation;
+    in->source.session_id  = header->session_id;
+    in->source.source = header->selectors & EESP_SELECT_RANKS ?
+                            header->source_rank :
+                            header->source_id;
+    opened->incarnation = header->incarnation;
+    opened->sequence    = header->sequence;
+    opened->source_id   = header->source_id;
+    opened->source_rank = header->source_rank;
+    opened->session_id  = header->session_id;
+    opened->has_source  = 1;
+    in->entry           = NULL;
+    if (lane->replay != NULL && !lane->impersonating) {
+        in->entry     = eesp_replay_find(lane->replay, &in->source);
+        opened->known = in->entry->highest != 0;
+    }
+}
+
+static int open_packet(struct eesp_lane *lane, const uint8_t *packet,
+                       size_t length, uint8_t *plaintext, size_t size,
+                       struct eesp_opened *opened)
+{
+    struct incoming in;
+    size_t body;
+    int ret;
+
+    if (length > size)
+        return EESP_ERR_SPACE;
+    ret = eesp_nonce_ensure(lane->nonce);
+    if (ret == EESP_OK)
+        ret = read_header(&in, packet, length);
+    if (ret != EESP_OK)
+        return ret;
+    show_source(lane, &in, opened);
+    ret = check(lane, &in);
+    if (ret != EESP_OK)
+        return ret;
+    body = length - in.header.length - EESP_ICV_LEN;
+    if (body > EESP_INFO_LEN + (size_t)lane->policy->info.max_payload + 255)
+        return EESP_DROP_LENGTH;
+    ret = decrypt(lane, &in, packet, body, plaintext);
+    if (ret != EESP_OK)
+        return ret;
+    if (in.entry != NULL)
+        eesp_replay_commit(lane->replay, in.entry, &in.source,
+                           in.header.sequence);
+    ret = check_payload(plaintext, body, opened);
+    if (ret != EESP_OK)
+        explicit_bzero(plaintext, body);
+    return ret;
+}
+
+int eesp_open(struct eesp_lane *lane, const void *packet, size_t length,
+              void *plaintext, size_t size, struct eesp_opened *opened)
+{
+    int ret;
+
+    memset(opened, 0, sizeof(*opened));
+    ret = open_packet(lane, packet, length, plaintext, size, opened);
+    if (ret == EESP_OK)
+        lane->counters.opened++;
+    else
+        lane->counters.dropped[-ret]++;
+    return ret;
+}
