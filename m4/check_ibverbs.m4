@@ -11,5 +11,4 @@ AC_DEFUN([EESP_CHECK_IBVERBS], [
     ])
     AS_IF([test $eesp_have_ibverbs = yes],
           [AC_DEFINE([HAVE_IBVERBS], [1], [libibverbs is there])])
-    AM_CONDITIONAL([IBVERBS], [test $eesp_have_ibverbs = yes])
 ])
