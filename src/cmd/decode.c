@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "decode.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct decode_options {
+    const char         *keyring, *pcap;
+    struct open_options open;
+    bool                as_json, quiet, limited;
+    uint64_t            limit;
+};
+
+/* One run over the input, to learn receivers or to open packets. */
+struct decoder {
+    struct decode_sink sink; /* first: the callbacks get its address */
+    struct peers      *peers;
+    struct opener     *opener;
+    struct report      report;
+};
+
+static void print_help(void)
+{
+    printf(
+        "Usage: eesp decode [--keyring FILE] [OPTION]...\n\n"
+        "Reads packets, one a line in hexadecimal, from standard input (# "
+        "starts a\ncomment) or from a capture file, and shows the header, the "
+        "keys and the payload\nof each. What a capture says about its "
+        "receivers is learned from what they sent.\n\n"
+        "  --keyring FILE           default: $%s, or\n"
+        "                           %s\n"
+        "  --pcap FILE              capture of UCX's tcp transport or of UDP; "
+        "- for\n                           standard input\n"
+        "  --rank N                 the receiver's rank\n"
+        "  --id HEX                 the receiver's id (selector destination)\n"
+        "  --dst-incarnation HEX    the receiver's incarnation\n"
+        "  --json                   one JSON object a line\n"
+        "  --limit N                show the first N only, check all\n"
+        "  --quiet                  only the summary\n"
+        "  -h, --help               this text\n\n"
+        "Exit code: 1 if a packet does not open, if UCX sent data that is not "
+        "sealed\n(\"not EESP\"), or if there is no packet at all. Start a "
+        "capture before the job:\nof a connection without its beginning, only "
+        "sealed data is recognised.\n\n"
+        "Examples:\n"
+        "  eesp decode --keyring keyring.jwks < packets.hex\n"
+        "  tcpdump -i lo -w job.pcap tcp\n"
+        "  eesp decode --keyring keyring.jwks --pcap job.pcap --limit 10\n"
+        "  eesp decode --pcap job.pcap --json | jq -r "
+        "'select(.opened).payload'\n",
+        CMD_KEYRING_VARIABLE, CMD_DEFAULT_KEYRING);
+}
+
+/* ---- The two runs ----------------------------------------------------------- */
+
+static void learn(struct decode_sink *sink, const struct decode_packet *packet)
+{
+    struct decoder *decoder = (struct decoder *)sink;
+    struct eesp_header header;
+
+    if (eesp_header_parse(packet->bytes, packet->length, &header) == EESP_OK &&
+        eesp_keyring_policy_spi(sink->keyring, header.spi))
+        peers_learn(decoder->peers, &header);
+}
+
+static void ignore_event(struct decode_sink *sink, enum decode_event event,
+                         const char *where, const char *text)
+{
+    (void)sink;
+    (void)event;
+    (void)where;
+    (void)text;
+}
+
+static void open_one(struct decode_sink *sink,
+                     const struct decode_packet *packet)
+{
+    struct decoder *decoder = (struct decoder *)sink;
+    struct open_result result;
+
+    opener_open(decoder->opener, packet, &result);
+    report_packet(&decoder->report, packet, &result);
+}
+
+static void show_event(struct decode_sink *sink, enum decode_event event,
+                       const char *where, const char *text)
+{
+    struct decoder *decoder = (struct decoder *)sink;
+
+    report_event(&decoder->report, event, where, text);
+}
+
+static int run(struct decoder *decoder, int fd, off_t start, const char *pcap)
+{
+    if (lseek(fd, start, SEEK_SET) < 0) {
+        cmd_complain("cannot read the input twice: %s", strerror(errno));
+        return -1;
+    }
+    decoder->sink.streams = (struct decode_streams){ 0 };
+    return pcap ? decode_pcap(fd, pcap, &decoder->sink)
+                : decode_hex(fd, &decoder->sink);
+}
+
+static int run_twice(struct decoder *decoder, int fd,
+                     const struct decode_options *options)
+{
+    off_t start = lseek(fd, 0, SEEK_CUR);
+    int result;
+
+    decoder->peers = peers_new();
+    decoder->sink.packet = learn;
+    decoder->sink.event = ignore_event;
+    result = run(decoder, fd, start, options->pcap);
+    if (result < 0)
+        goto out;
+    decoder->opener = opener_new(decoder->sink.keyring, &options->open,
+                                 decoder->peers);
+    decoder->sink.packet = open_one;
+    decoder->sink.event = show_event;
+    result = run(decoder, fd, start, options->pcap);
+out:
+    opener_free(decoder->opener);
+    peers_free(decoder->peers);
+    return result;
+}
+
+/* ---- Input --------------------------------------------------------------------- */
+
+/* What comes out of a pipe can be read twice only from a copy. */
+static int spool(int from)
+{
+    FILE *copy = tmpfile();
+    char buffer[65536];
+    ssize_t got = -1;
+    int fd = -1;
+
+    if (!copy)
+        goto out;
+    while ((got = read(from, buffer, sizeof(buffer))) != 0) {
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0 || fwrite(buffer, 1, (size_t)got, copy) != (size_t)got)
+            break;
+    }
+    if (got == 0 && fflush(copy) == 0 && lseek(fileno(copy), 0, SEEK_SET) == 0)
+        fd = dup(fileno(copy));
+out:
+    if (fd < 0)
+        cmd_complain("cannot copy the input to a temporary file: %s",
+                     strerror(errno));
+    if (copy)
+        fclose(copy);
+    return fd;
+}
+
+/* A descriptor that can be set back, or -1 after a complaint. */
+static int open_input(const char *path)
+{
+    int fd, copy;
+
+    fd = !path || strcmp(path, "-") == 0 ? dup(STDIN_FILENO)
+                                         : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        cmd_complain("cannot read %s: %s", path ? path : "standard input",
+                     strerror(errno));
+        return -1;
+    }
+    if (lseek(fd, 0, SEEK_CUR) >= 0)
+        return fd;
+    copy = spool(fd);
+    close(fd);
+    return copy;
+}
+
+static int decode(const struct decode_options *options)
+{
+    struct decoder decoder = {
+        .report = { .as_json = options->as_json, .quiet = options->quiet,
+                    .limited = options->limited, .left = options->limit },
+    };
+    struct report *report = &decoder.report;
+    struct eesp_keyring *keyring;
+    const char *path;
+    int fd = -1, result = CMD_FAILED;
+
+    keyring = cmd_load_keyring(options->keyring, &path);
+    if (!keyring)
+        goto out;
+    decoder.sink.keyring = report->keyring = keyring;
+    fd = open_input(options->pcap);
+    if (fd < 0 || run_twice(&decoder, fd, options) < 0)
+        goto out;
+    report_summary(report, &decoder.sink.streams, options->pcap != NULL);
+    if (report->packets == 0)
+        cmd_complain("no EESP packet for the policies of %s in %s", path,
+                     options->pcap ? options->pcap : "standard input");
+    if (report->packets && !report->failed && !report->not_eesp)
+        result = CMD_OK;
+out:
+    if (fd >= 0)
+        close(fd);
+    eesp_keyring_free(keyring);
+    return result;
+}
+
+/* ---- Command line --------------------------------------------------------------- */
+
+static int parse_number(const char *option, const char *text, int base,
+                        uint64_t max, uint64_t *value)
+{
+    char *end;
+
+    errno = 0;
+    *value = strtoull(text, &end, base);
+    if (!strchr("0123456789abcdefABCDEF", text[0]) || end == text || *end ||
+        errno || *value > max) {
+        cmd_complain("--%s: '%s' is not a %s number up to %" PRIu64, option,
+                     text, base == 16 ? "hexadecimal" : "decimal", max);
+        return -1;
+    }
+    return 0;
+}
+
+static int parse_option(struct decode_options *options, int option)
+{
+    struct open_options *as = &options->open;
+    uint64_t rank = 0;
+    int result = 0;
+
+    switch (option) {
+    case 'k':
+        options->keyring = optarg;
+        break;
+    case 'p':
+        options->pcap = optarg;
+        break;
+    case 'r':
+        result = parse_number("rank", optarg, 10, UINT32_MAX, &rank);
+        as->given.rank = (uint32_t)rank;
+        as->has_rank = true;
+        break;
+    case 'i':
+        result = parse_number("id", optarg, 16, UINT64_MAX, &as->given.id);
+        as->has_id = true;
+        break;
+    case 'd':
+        result = parse_number("dst-incarnation", optarg, 16, UINT64_MAX,
+                              &as->given.incarnation);
+        as->has_incarnation = true;
+        break;
+    case 'j':
+        options->as_json = true;
+        break;
+    case 'l':
+        result = parse_number("limit", optarg, 10, UINT64_MAX,
+                              &options->limit);
+        options->limited = true;
+        break;
+    case 'q':
+        options->quiet = true;
+        break;
+    default:
+        result = -1;
+    }
+    return result;
+}
+
+int decode_main(int argc, char *argv[])
+{
+    static const struct option names[] = {
+        { "keyring", required_argument, NULL, 'k' },
+        { "pcap", required_argument, NULL, 'p' },
+        { "rank", required_argument, NULL, 'r' },
+        { "id", required_argument, NULL, 'i' },
+        { "dst-incarnation", required_argument, NULL, 'd' },
+        { "json", no_argument, NULL, 'j' },
+        { "limit", required_argument, NULL, 'l' },
+        { "quiet", no_argument, NULL, 'q' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    struct decode_options options = { 0 };
+    int option;
+
+    while ((option = getopt_long(argc, argv, "h", names, NULL)) != -1) {
+        if (option == 'h') {
+            print_help();
+            return CMD_OK;
+        }
+        if (parse_option(&options, option) < 0)
+            return cmd_usage("decode");
+    }
+    if (optind < argc) {
+        cmd_complain("unexpected argument '%s'; a capture file is given with "
+                     "--pcap", argv[optind]);
+        return cmd_usage("decode");
+    }
+    return decode(&options);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* util: messages, memory and the keyring of the subcommands. */
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "cmd.h"
+
+void cmd_complain(const char *format, ...)
+{
+    va_list args;
+
+    fflush(stdout);
+    fputs("eesp: ", stderr);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
+int cmd_usage(const char *subcommand)
+{
+    fprintf(stderr, "Try `eesp %s --help' for usage.\n", subcommand);
+    return CMD_USAGE;
+}
+
+void *cmd_realloc(void *memory, size_t size)
+{
+    memory = realloc(memory, size);
+    if (!memory) {
+        cmd_complain("out of memory");
+        exit(CMD_FAILED);
+    }
+    return memory;
+}
+
+char *cmd_printf(const char *format, ...)
+{
+    va_list args;
+    char *text;
+    int length;
+
+    va_start(args, format);
+    length = vasprintf(&text, format, args);
+    va_end(args);
+    if (length < 0) {
+        cmd_complain("out of memory");
+        exit(CMD_FAILED);
+    }
+    return text;
+}
+
+struct eesp_keyring *cmd_load_keyring(const char *path, const char **path_p)
+{
+    struct eesp_keyring *keyring = NULL;
+    char why[EESP_WHY_LEN];
+
+    if (!path)
+        path = getenv(CMD_KEYRING_VARIABLE);
+    if (!path || !*path)
+        path = CMD_DEFAULT_KEYRING;
+    *path_p = path;
+    if (eesp_keyring_load(path, &keyring, why) != EESP_OK) {
+        cmd_complain("%s", why);
+        keyring = NULL;
+    }
+    return keyring;
+}
