@@ -10,9 +10,11 @@
 
 struct job job;
 
-static void fail(const char *what, long index, const char *expected, const char *got)
+static void fail(const char *what, long index, const char *expected,
+                 const char *got)
 {
-    fprintf(stderr, "mpi_check: rank %d: %s: index %ld: expected %s, got %s\n", job.rank, what, index, expected, got);
+    fprintf(stderr, "mpi_check: rank %d: %s: index %ld: expected %s, got %s\n",
+            job.rank, what, index, expected, got);
     fflush(stderr);
     MPI_Abort(MPI_COMM_WORLD, 1);
 }
@@ -29,7 +31,8 @@ void expect_int(const char *what, long index, long long expected, long long got)
     job.checks++;
 }
 
-/* All values the groups compute are whole numbers a double holds exactly, so equality is the right test. */
+/* All values the groups compute are whole numbers a double holds exactly, so
+ * equality is the right test. */
 void expect_real(const char *what, long index, double expected, double got)
 {
     char e[48], g[48];
@@ -42,7 +45,8 @@ void expect_real(const char *what, long index, double expected, double got)
     job.checks++;
 }
 
-/* splitmix64: neighbouring seeds give unrelated streams, and 8 MiB cost milliseconds. */
+/* splitmix64: neighbouring seeds give unrelated streams, and 8 MiB cost
+ * milliseconds. */
 static uint64_t mix(uint64_t x)
 {
     x += 0x9e3779b97f4a7c15u;
@@ -53,7 +57,8 @@ static uint64_t mix(uint64_t x)
 
 uint64_t seed_of(int src, int dst, int tag, size_t n)
 {
-    return mix(mix((uint64_t)src << 32 | (uint32_t)dst) ^ ((uint64_t)n << 24) ^ (uint32_t)tag);
+    return mix(mix((uint64_t)src << 32 | (uint32_t)dst) ^ ((uint64_t)n << 24) ^
+               (uint32_t)tag);
 }
 
 void pattern_fill(void *buf, size_t n, uint64_t seed)
@@ -81,7 +86,7 @@ void pattern_check(const char *what, const void *buf, size_t n, uint64_t seed)
     size_t i, k, len;
 
     for (i = 0; i < n; i += 8) {
-        len  = n - i < 8 ? n - i : 8;
+        len = n - i < 8 ? n - i : 8;
         word = mix(seed + i);
         memcpy(want, &word, 8);
         if (memcmp(p + i, want, len) == 0) {
@@ -112,7 +117,8 @@ void value_check(const char *what, const void *buf, size_t n, uint8_t value)
     job.checks++;
 }
 
-void status_check(const char *what, const MPI_Status *status, int source, int tag, size_t n)
+void status_check(const char *what, const MPI_Status *status, int source,
+                  int tag, size_t n)
 {
     char name[128];
     int count;
@@ -129,7 +135,8 @@ void *check_alloc(size_t n)
     void *p = malloc(n > 0 ? n : 1);
 
     if (p == NULL) {
-        fprintf(stderr, "mpi_check: rank %d: no memory for %zu bytes\n", job.rank, n);
+        fprintf(stderr, "mpi_check: rank %d: no memory for %zu bytes\n",
+                job.rank, n);
         MPI_Abort(MPI_COMM_WORLD, 2);
     }
     return p;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Blocking collectives. Every value is a whole number small enough for each type, so results are exact in any order.
+ * Blocking collectives. Every value is a whole number small enough for each
+ * type, so results are exact in any order.
  */
 #include "check.h"
 
@@ -12,7 +13,8 @@ static const int counts[] = {1, 3, 17, 1000, 2049, 8193, 65537};
 
 #define NCOUNTS (sizeof(counts) / sizeof(counts[0]))
 
-/* What rank r contributes at index i: 1..10, different for neighbours in both directions. */
+/* What rank r contributes at index i: 1..10, different for neighbours in both
+ * directions. */
 static long long value(int r, long i)
 {
     return (r * 3 + i * 7) % 10 + 1;
@@ -26,8 +28,13 @@ static long long reduced(MPI_Op op, long i)
 
     for (r = 1; r < job.size; r++) {
         w = value(r, i);
-        v = op == MPI_SUM ? v + w : op == MPI_PROD ? v * w : op == MPI_MAX ? (w > v ? w : v) :
-            op == MPI_MIN ? (w < v ? w : v) : op == MPI_BXOR ? (v ^ w) : op == MPI_BAND ? (v & w) : (v | w);
+        v = op == MPI_SUM    ? v + w
+            : op == MPI_PROD ? v * w
+            : op == MPI_MAX  ? (w > v ? w : v)
+            : op == MPI_MIN  ? (w < v ? w : v)
+            : op == MPI_BXOR ? (v ^ w)
+            : op == MPI_BAND ? (v & w)
+                             : (v | w);
     }
     return v;
 }
@@ -64,7 +71,8 @@ static double get(const void *buf, MPI_Datatype type, long i)
 
 static void allreduce(MPI_Datatype type, MPI_Op op, int count, int in_place)
 {
-    void *in = check_alloc((size_t)count * 8), *out = check_alloc((size_t)count * 8);
+    void *in = check_alloc((size_t)count * 8),
+         *out = check_alloc((size_t)count * 8);
     int i;
 
     for (i = 0; i < count; i++) {
@@ -73,7 +81,8 @@ static void allreduce(MPI_Datatype type, MPI_Op op, int count, int in_place)
     if (in_place) {
         memcpy(out, in, (size_t)count * 8);
     }
-    MPI_Allreduce(in_place ? MPI_IN_PLACE : in, out, count, type, op, MPI_COMM_WORLD);
+    MPI_Allreduce(in_place ? MPI_IN_PLACE : in, out, count, type, op,
+                  MPI_COMM_WORLD);
     for (i = 0; i < count; i++) {
         expect_real("allreduce", i, (double)reduced(op, i), get(out, type, i));
     }
@@ -81,7 +90,8 @@ static void allreduce(MPI_Datatype type, MPI_Op op, int count, int in_place)
     free(in);
 }
 
-/* The largest value and the lowest rank that has it: a pair type with a gap in it. */
+/* The largest value and the lowest rank that has it: a pair type with a gap in
+ * it. */
 static void maxloc(void)
 {
     enum { COUNT = 777 };
@@ -106,11 +116,12 @@ static void maxloc(void)
     }
 }
 
-/* x -> a x + b, packed as two numbers: composition is associative but not commutative, so the order of ranks shows. */
+/* x -> a x + b, packed as two numbers: composition is associative but not
+ * commutative, so the order of ranks shows. */
 static void compose(void *in, void *inout, int *len, MPI_Datatype *type)
 {
     const int64_t *f = in;
-    int64_t *g       = inout;
+    int64_t *g = inout;
     int i;
 
     (void)type;
@@ -132,7 +143,7 @@ static void user_op(void)
     MPI_Type_commit(&pair);
     MPI_Op_create(compose, 0, &op);
     for (i = 0; i < COUNT; i++) {
-        in[2 * i]     = value(job.rank, i);
+        in[2 * i] = value(job.rank, i);
         in[2 * i + 1] = job.rank + i;
     }
     MPI_Allreduce(in, out, COUNT, pair, op, MPI_COMM_WORLD);
@@ -150,13 +161,16 @@ static void user_op(void)
 
 void group_allreduce(void)
 {
-    const MPI_Datatype ints[] = {MPI_INT32_T, MPI_INT64_T, MPI_UINT16_T}, reals[] = {MPI_FLOAT, MPI_DOUBLE};
-    const MPI_Op arith[] = {MPI_SUM, MPI_PROD, MPI_MAX, MPI_MIN}, bits[] = {MPI_BXOR, MPI_BAND, MPI_BOR};
+    const MPI_Datatype ints[] = {MPI_INT32_T, MPI_INT64_T, MPI_UINT16_T},
+                       reals[] = {MPI_FLOAT, MPI_DOUBLE};
+    const MPI_Op arith[] = {MPI_SUM, MPI_PROD, MPI_MAX, MPI_MIN},
+                 bits[] = {MPI_BXOR, MPI_BAND, MPI_BOR};
     size_t c, t, o;
 
     for (c = 0; c < NCOUNTS; c++) {
         for (t = 0; t < 3; t++) {
-            /* The longest vectors with one operation per type only, to bound the time. */
+            /* The longest vectors with one operation per type only, to bound
+             * the time. */
             for (o = 0; o < (counts[c] > 9000 ? 1 : 4); o++) {
                 allreduce(ints[t], arith[o], counts[c], (int)o & 1);
             }
@@ -177,7 +191,8 @@ void group_allreduce(void)
 
 static void alltoall(size_t n)
 {
-    uint8_t *out = check_alloc(n * (size_t)job.size), *in = check_alloc(n * (size_t)job.size);
+    uint8_t *out = check_alloc(n * (size_t)job.size),
+            *in = check_alloc(n * (size_t)job.size);
     int r;
 
     for (r = 0; r < job.size; r++) {
@@ -186,7 +201,8 @@ static void alltoall(size_t n)
     memset(in, 0, n * (size_t)job.size);
     MPI_Alltoall(out, (int)n, MPI_BYTE, in, (int)n, MPI_BYTE, MPI_COMM_WORLD);
     for (r = 0; r < job.size; r++) {
-        pattern_check("alltoall", in + (size_t)r * n, n, seed_of(r, job.rank, 1, n));
+        pattern_check("alltoall", in + (size_t)r * n, n,
+                      seed_of(r, job.rank, 1, n));
     }
     free(in);
     free(out);
@@ -201,23 +217,29 @@ static int part(int from, int to, int unit)
 static void alltoallv(int unit)
 {
     const size_t max = 7 * (size_t)unit;
-    uint8_t *out = check_alloc(max * (size_t)job.size), *in = check_alloc(max * (size_t)job.size);
+    uint8_t *out = check_alloc(max * (size_t)job.size),
+            *in = check_alloc(max * (size_t)job.size);
     int *n = check_alloc(4 * (size_t)job.size * sizeof(*n));
-    int *out_n = n, *out_at = n + job.size, *in_n = n + 2 * job.size, *in_at = n + 3 * job.size;
+    int *out_n = n, *out_at = n + job.size, *in_n = n + 2 * job.size,
+        *in_at = n + 3 * job.size;
     int r;
 
     memset(in, 0x5c, max * (size_t)job.size);
     for (r = 0; r < job.size; r++) {
-        out_n[r]  = part(job.rank, r, unit);
-        in_n[r]   = part(r, job.rank, unit);
+        out_n[r] = part(job.rank, r, unit);
+        in_n[r] = part(r, job.rank, unit);
         out_at[r] = (int)max * r;
-        in_at[r]  = (int)max * (job.size - 1 - r);
-        pattern_fill(out + out_at[r], (size_t)out_n[r], seed_of(job.rank, r, unit, (size_t)out_n[r]));
+        in_at[r] = (int)max * (job.size - 1 - r);
+        pattern_fill(out + out_at[r], (size_t)out_n[r],
+                     seed_of(job.rank, r, unit, (size_t)out_n[r]));
     }
-    MPI_Alltoallv(out, out_n, out_at, MPI_BYTE, in, in_n, in_at, MPI_BYTE, MPI_COMM_WORLD);
+    MPI_Alltoallv(out, out_n, out_at, MPI_BYTE, in, in_n, in_at, MPI_BYTE,
+                  MPI_COMM_WORLD);
     for (r = 0; r < job.size; r++) {
-        pattern_check("alltoallv", in + in_at[r], (size_t)in_n[r], seed_of(r, job.rank, unit, (size_t)in_n[r]));
-        value_check("room behind alltoallv", in + in_at[r] + in_n[r], max - (size_t)in_n[r], 0x5c);
+        pattern_check("alltoallv", in + in_at[r], (size_t)in_n[r],
+                      seed_of(r, job.rank, unit, (size_t)in_n[r]));
+        value_check("room behind alltoallv", in + in_at[r] + in_n[r],
+                    max - (size_t)in_n[r], 0x5c);
     }
     free(n);
     free(in);
@@ -226,7 +248,8 @@ static void alltoallv(int unit)
 
 void group_alltoall(void)
 {
-    static const size_t n[] = {0, 1, 13, 64, 1000, 4097, 8192, 8193, 65537, 262145};
+    static const size_t n[] = {0,    1,    13,   64,    1000,
+                               4097, 8192, 8193, 65537, 262145};
     static const int units[] = {1, 9, 700, 8191, 40001};
     size_t i;
 
@@ -244,7 +267,8 @@ void group_alltoall(void)
 
 void group_bcast(void)
 {
-    static const size_t n[] = {0, 1, 100, 1024, 8191, 8192, 65535, 65537, 1048579};
+    static const size_t n[] = {0,    1,     100,   1024,   8191,
+                               8192, 65535, 65537, 1048579};
     uint8_t *buf = check_alloc(1048579);
     size_t i;
     int root;
@@ -264,7 +288,8 @@ void group_bcast(void)
 
 static void reduce_scatter(MPI_Datatype type, MPI_Op op, int unit)
 {
-    int *n = check_alloc((size_t)job.size * sizeof(*n)), total = 0, mine = 0, i, r;
+    int *n = check_alloc((size_t)job.size * sizeof(*n)), total = 0, mine = 0, i,
+        r;
     void *in, *out;
 
     for (r = 0; r < job.size; r++) {
@@ -272,18 +297,21 @@ static void reduce_scatter(MPI_Datatype type, MPI_Op op, int unit)
         mine += r < job.rank ? n[r] : 0;
         total += n[r];
     }
-    in  = check_alloc((size_t)total * 8);
+    in = check_alloc((size_t)total * 8);
     out = check_alloc((size_t)n[job.rank] * 8);
     for (i = 0; i < total; i++) {
         put(in, type, i, value(job.rank, i));
     }
     MPI_Reduce_scatter(in, out, n, type, op, MPI_COMM_WORLD);
     for (i = 0; i < n[job.rank]; i++) {
-        expect_real("reduce_scatter", i, (double)reduced(op, mine + i), get(out, type, i));
+        expect_real("reduce_scatter", i, (double)reduced(op, mine + i),
+                    get(out, type, i));
     }
     MPI_Reduce_scatter_block(in, out, unit, type, op, MPI_COMM_WORLD);
     for (i = 0; i < unit; i++) {
-        expect_real("reduce_scatter_block", i, (double)reduced(op, job.rank * unit + i), get(out, type, i));
+        expect_real("reduce_scatter_block", i,
+                    (double)reduced(op, job.rank * unit + i),
+                    get(out, type, i));
     }
     free(out);
     free(in);

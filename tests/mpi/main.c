@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * mpi_check [-r ROUNDS] [GROUP...]: runs the named groups, or all of them, once or several times.
+ * mpi_check [-r ROUNDS] [GROUP...]: runs the named groups, or all of them, once
+ * or several times.
  */
 #include "check.h"
 
@@ -14,7 +15,8 @@ struct group {
     int in_all; /* part of a run without arguments */
 };
 
-/* `marker` is for captures of the wire and says nothing about the data, so it runs only when named. */
+/* `marker` is for captures of the wire and says nothing about the data, so it
+ * runs only when named. */
 static const struct group groups[] = {
     {"p2p", group_p2p, 1},
     {"types", group_types, 1},
@@ -46,7 +48,8 @@ static const struct group *find(const char *name)
     return NULL;
 }
 
-/* The barrier keeps a group's traffic apart from the next one's, so that a mismatch is reported under the right name. */
+/* The barrier keeps a group's traffic apart from the next one's, so that a
+ * mismatch is reported under the right name. */
 static void run(const struct group *g)
 {
     double t0 = MPI_Wtime();
@@ -59,7 +62,8 @@ static void run(const struct group *g)
     }
 }
 
-/* Fills `chosen` from the command line; the number of groups, or -1 after a message. */
+/* Fills `chosen` from the command line; the number of groups, or -1 after a
+ * message. */
 static int choose(char **names, int n, const struct group *chosen[NGROUPS])
 {
     size_t i;
@@ -74,7 +78,8 @@ static int choose(char **names, int n, const struct group *chosen[NGROUPS])
         const struct group *g = find(names[k]);
 
         if (g == NULL || count == (int)NGROUPS) {
-            fprintf(stderr, "mpi_check: %s `%s'; groups are:", g == NULL ? "no group" : "too many groups at", names[k]);
+            fprintf(stderr, "mpi_check: %s `%s'; groups are:",
+                    g == NULL ? "no group" : "too many groups at", names[k]);
             for (i = 0; i < NGROUPS; i++) {
                 fprintf(stderr, " %s", groups[i].name);
             }
@@ -94,7 +99,7 @@ int main(int argc, char **argv)
 
     if (argc > 2 && strcmp(argv[1], "-r") == 0) {
         rounds = atoi(argv[2]);
-        first  = 3;
+        first = 3;
     }
     count = choose(argv + first, argc - first, chosen);
     if (count < 0) {
@@ -113,7 +118,8 @@ int main(int argc, char **argv)
             run(chosen[k]);
         }
     }
-    MPI_Reduce(&job.checks, &total, 1, MPI_UNSIGNED_LONG, MPI_SUM, 0, MPI_COMM_WORLD);
+    MPI_Reduce(&job.checks, &total, 1, MPI_UNSIGNED_LONG, MPI_SUM, 0,
+               MPI_COMM_WORLD);
     if (job.rank == 0) {
         printf("mpi_check: all");
         for (k = 0; k < count; k++) {

@@ -8,16 +8,18 @@
 #include <string.h>
 
 #define MAX_SIZE  ((size_t)8 << 20)
-#define GUARD     64 /* bytes behind a receive buffer that must stay as they were */
+#define GUARD     64 /* bytes behind a buffer that must stay as they were */
 #define GUARD_VAL 0xa5
 
-/* Short, bcopy and rendezvous sizes, and both sides of the powers of two where a transport changes its mind. */
+/* Short, bcopy and rendezvous sizes, and both sides of the powers of two where
+ * a transport changes its mind. */
 static const size_t sizes[] = {
-    0,       1,       2,       3,       7,      8,      9,      15,      16,      17,            31,
-    63,      64,      65,      127,     200,    255,    256,    257,     511,     1000,          1023,
-    1024,    1025,    2047,    4095,    4096,   4097,   12287,  16383,   16384,   16385,         32767,
-    32769,   65535,   65536,   65537,   131071, 131075, 262144, 524287,  1048575, 1048577,       3000001,
-    4194317, 8388608,
+    0,      1,       2,       3,       7,       8,       9,      15,
+    16,     17,      31,      63,      64,      65,      127,    200,
+    255,    256,     257,     511,     1000,    1023,    1024,   1025,
+    2047,   4095,    4096,    4097,    12287,   16383,   16384,  16385,
+    32767,  32769,   65535,   65536,   65537,   131071,  131075, 262144,
+    524287, 1048575, 1048577, 3000001, 4194317, 8388608,
 };
 
 #define NSIZES (sizeof(sizes) / sizeof(sizes[0]))
@@ -38,7 +40,8 @@ static void shift(uint8_t *out, uint8_t *in, size_t n, int distance, int tag)
     value_check("room behind Irecv", in + n, GUARD, GUARD_VAL);
 }
 
-/* Distance 0 is a message to oneself; large messages go to one neighbour only, to bound the time. */
+/* Distance 0 is a message to oneself; large messages go to one neighbour only,
+ * to bound the time. */
 static void all_sizes(uint8_t *out, uint8_t *in)
 {
     size_t i;
@@ -51,7 +54,8 @@ static void all_sizes(uint8_t *out, uint8_t *in)
     }
 }
 
-/* Segments hold 8 KiB or 64 KiB less several headers, which differ by transport: walk over every candidate. */
+/* Segments hold 8 KiB or 64 KiB less several headers, which differ by
+ * transport: walk over every candidate. */
 static void fragment_edges(uint8_t *out, uint8_t *in)
 {
     size_t n;
@@ -67,7 +71,7 @@ static void fragment_edges(uint8_t *out, uint8_t *in)
     }
 }
 
-/* Buffers on odd addresses: no transport may rely on alignment of user memory. */
+/* No transport may rely on the alignment of user memory. */
 static void odd_addresses(uint8_t *out, uint8_t *in)
 {
     static const size_t odd[] = {1, 5, 33, 1001, 8191, 65537, 300007};
@@ -81,7 +85,8 @@ static void odd_addresses(uint8_t *out, uint8_t *in)
 enum mode { STANDARD, SYNCHRONOUS, BUFFERED, READY };
 
 /* Ranks pair up (0-1, 2-3); the odd one out of an odd job has no partner. */
-static void send_mode(enum mode mode, uint8_t *out, uint8_t *in, size_t n, int tag)
+static void send_mode(enum mode mode, uint8_t *out, uint8_t *in, size_t n,
+                      int tag)
 {
     int peer = job.rank ^ 1, go = 0;
     MPI_Request req;
@@ -94,8 +99,10 @@ static void send_mode(enum mode mode, uint8_t *out, uint8_t *in, size_t n, int t
     memset(in, GUARD_VAL, n + GUARD);
     if (mode == READY) {
         MPI_Irecv(in, (int)n, MPI_BYTE, peer, tag, MPI_COMM_WORLD, &req);
-        /* A ready send needs the receive posted: the peer's word that it is arrives first. */
-        MPI_Sendrecv(&go, 1, MPI_INT, peer, tag + 1, &go, 1, MPI_INT, peer, tag + 1, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+        /* A ready send needs the receive posted: the peer's word that it is
+         * arrives first. */
+        MPI_Sendrecv(&go, 1, MPI_INT, peer, tag + 1, &go, 1, MPI_INT, peer,
+                     tag + 1, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
         MPI_Rsend(out, (int)n, MPI_BYTE, peer, tag, MPI_COMM_WORLD);
         MPI_Wait(&req, &st);
     } else if (mode == BUFFERED) {
@@ -103,11 +110,13 @@ static void send_mode(enum mode mode, uint8_t *out, uint8_t *in, size_t n, int t
         memset(out, 0, n);
         MPI_Recv(in, (int)n, MPI_BYTE, peer, tag, MPI_COMM_WORLD, &st);
     } else if (job.rank < peer) {
-        (mode == SYNCHRONOUS ? MPI_Ssend : MPI_Send)(out, (int)n, MPI_BYTE, peer, tag, MPI_COMM_WORLD);
+        (mode == SYNCHRONOUS ? MPI_Ssend : MPI_Send)(out, (int)n, MPI_BYTE,
+                                                     peer, tag, MPI_COMM_WORLD);
         MPI_Recv(in, (int)n, MPI_BYTE, peer, tag, MPI_COMM_WORLD, &st);
     } else {
         MPI_Recv(in, (int)n, MPI_BYTE, peer, tag, MPI_COMM_WORLD, &st);
-        (mode == SYNCHRONOUS ? MPI_Ssend : MPI_Send)(out, (int)n, MPI_BYTE, peer, tag, MPI_COMM_WORLD);
+        (mode == SYNCHRONOUS ? MPI_Ssend : MPI_Send)(out, (int)n, MPI_BYTE,
+                                                     peer, tag, MPI_COMM_WORLD);
     }
     status_check("send mode", &st, peer, tag, n);
     pattern_check("send mode", in, n, seed_of(peer, job.rank, tag, n));
@@ -116,7 +125,8 @@ static void send_mode(enum mode mode, uint8_t *out, uint8_t *in, size_t n, int t
 
 static void all_modes(uint8_t *out, uint8_t *in)
 {
-    static const size_t n[] = {0, 1, 100, 1025, 8100, 8193, 65537, 262147, 1048577};
+    static const size_t n[] = {0,    1,     100,    1025,   8100,
+                               8193, 65537, 262147, 1048577};
     int len = 2 * (1048577 + MPI_BSEND_OVERHEAD);
     void *attached;
     size_t i;
@@ -142,13 +152,16 @@ static void replace(uint8_t *buf)
 
     for (i = 0; i < sizeof(n) / sizeof(n[0]); i++) {
         pattern_fill(buf, n[i], seed_of(job.rank, to, 500, n[i]));
-        MPI_Sendrecv_replace(buf, (int)n[i], MPI_BYTE, to, 500, from, 500, MPI_COMM_WORLD, &st);
+        MPI_Sendrecv_replace(buf, (int)n[i], MPI_BYTE, to, 500, from, 500,
+                             MPI_COMM_WORLD, &st);
         status_check("Sendrecv_replace", &st, from, 500, n[i]);
-        pattern_check("Sendrecv_replace", buf, n[i], seed_of(from, job.rank, 500, n[i]));
+        pattern_check("Sendrecv_replace", buf, n[i],
+                      seed_of(from, job.rank, 500, n[i]));
     }
 }
 
-/* One pair of requests, started many times with new data: the transport must not keep an old copy. */
+/* One pair of requests, started many times with new data: the transport must
+ * not keep an old copy. */
 static void persistent(uint8_t *out, uint8_t *in)
 {
     const size_t n = 3001;
@@ -161,7 +174,8 @@ static void persistent(uint8_t *out, uint8_t *in)
         pattern_fill(out, n, seed_of(job.rank, to, round, n));
         MPI_Startall(2, req);
         MPI_Waitall(2, req, MPI_STATUSES_IGNORE);
-        pattern_check("persistent request", in, n, seed_of(from, job.rank, round, n));
+        pattern_check("persistent request", in, n,
+                      seed_of(from, job.rank, round, n));
     }
     MPI_Request_free(&req[0]);
     MPI_Request_free(&req[1]);
@@ -170,7 +184,7 @@ static void persistent(uint8_t *out, uint8_t *in)
 void group_p2p(void)
 {
     uint8_t *out = check_alloc(MAX_SIZE + GUARD);
-    uint8_t *in  = check_alloc(MAX_SIZE + GUARD);
+    uint8_t *in = check_alloc(MAX_SIZE + GUARD);
 
     all_sizes(out, in);
     fragment_edges(out, in);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * One-sided communication under every kind of synchronisation, on memory from MPI and on memory from malloc.
+ * One-sided communication under every kind of synchronisation, on memory from
+ * MPI and on memory from malloc.
  */
 #include "check.h"
 
@@ -9,7 +10,8 @@
 
 #define GAP 0x3c
 
-/* A window of this process: `mem` is `size` bytes; `owned` when it came from malloc and must be freed after the window. */
+/* A window of this process: `mem` is `size` bytes; `owned` when it came from
+ * malloc and must be freed after the window. */
 struct window {
     MPI_Win win;
     uint8_t *mem;
@@ -19,13 +21,15 @@ struct window {
 
 static void window_open(struct window *w, size_t size, int user_memory)
 {
-    w->size  = size;
+    w->size = size;
     w->owned = user_memory;
     if (user_memory) {
         w->mem = check_alloc(size);
-        MPI_Win_create(w->mem, (MPI_Aint)size, 1, MPI_INFO_NULL, MPI_COMM_WORLD, &w->win);
+        MPI_Win_create(w->mem, (MPI_Aint)size, 1, MPI_INFO_NULL, MPI_COMM_WORLD,
+                       &w->win);
     } else {
-        MPI_Win_allocate((MPI_Aint)size, 1, MPI_INFO_NULL, MPI_COMM_WORLD, &w->mem, &w->win);
+        MPI_Win_allocate((MPI_Aint)size, 1, MPI_INFO_NULL, MPI_COMM_WORLD,
+                         &w->mem, &w->win);
     }
     memset(w->mem, 0, size);
     MPI_Barrier(MPI_COMM_WORLD);
@@ -39,7 +43,8 @@ static void window_close(struct window *w)
     }
 }
 
-static const size_t sizes[] = {1, 3, 8, 63, 1000, 4096, 8151, 8192, 8195, 65536, 65543, 300007, 1048576};
+static const size_t sizes[] = {1,    3,    8,     63,    1000,   4096,   8151,
+                               8192, 8195, 65536, 65543, 300007, 1048576};
 
 #define NSIZES (sizeof(sizes) / sizeof(sizes[0]))
 #define MAX    1048576
@@ -74,34 +79,41 @@ static void fence(int user_memory)
     free(buf);
 }
 
-/* Every rank puts and gets its own slot at every other, many small ones in one epoch. */
+/* Every rank puts and gets its own slot at every other, many small ones in one
+ * epoch. */
 static void all_pairs(int user_memory)
 {
     enum { SLOT = 96, COUNT = 100 };
     const size_t area = (size_t)SLOT * COUNT;
-    uint8_t *out = check_alloc(area * (size_t)job.size), *in = check_alloc(area * (size_t)job.size);
+    uint8_t *out = check_alloc(area * (size_t)job.size),
+            *in = check_alloc(area * (size_t)job.size);
     struct window w;
     int r, i;
 
     window_open(&w, area * (size_t)job.size, user_memory);
     MPI_Win_fence(0, w.win);
     for (r = 0; r < job.size; r++) {
-        pattern_fill(out + (size_t)r * area, area, seed_of(job.rank, r, 7, area));
+        pattern_fill(out + (size_t)r * area, area,
+                     seed_of(job.rank, r, 7, area));
         for (i = 0; i < COUNT; i++) {
-            MPI_Put(out + (size_t)r * area + i * SLOT, SLOT, MPI_BYTE, r, (MPI_Aint)((size_t)job.rank * area) + i * SLOT,
-                    SLOT, MPI_BYTE, w.win);
+            MPI_Put(out + (size_t)r * area + i * SLOT, SLOT, MPI_BYTE, r,
+                    (MPI_Aint)((size_t)job.rank * area) + i * SLOT, SLOT,
+                    MPI_BYTE, w.win);
         }
     }
     MPI_Win_fence(0, w.win);
     for (r = 0; r < job.size; r++) {
-        pattern_check("Put, all pairs", w.mem + (size_t)r * area, area, seed_of(r, job.rank, 7, area));
+        pattern_check("Put, all pairs", w.mem + (size_t)r * area, area,
+                      seed_of(r, job.rank, 7, area));
         for (i = COUNT - 1; i >= 0; i--) {
-            MPI_Get(in + (size_t)r * area + i * SLOT, SLOT, MPI_BYTE, r, (MPI_Aint)((size_t)job.rank * area) + i * SLOT,
-                    SLOT, MPI_BYTE, w.win);
+            MPI_Get(in + (size_t)r * area + i * SLOT, SLOT, MPI_BYTE, r,
+                    (MPI_Aint)((size_t)job.rank * area) + i * SLOT, SLOT,
+                    MPI_BYTE, w.win);
         }
     }
     MPI_Win_fence(0, w.win);
-    expect_int("Get, all pairs", 0, 0, memcmp(in, out, area * (size_t)job.size));
+    expect_int("Get, all pairs", 0, 0,
+               memcmp(in, out, area * (size_t)job.size));
     window_close(&w);
     free(in);
     free(out);
@@ -127,9 +139,11 @@ static void strided(int user_memory)
     MPI_Win_fence(0, w.win);
     for (i = 0; i < BLOCKS; i++) {
         memcpy(packed + i * LEN, w.mem + i * STRIDE, LEN);
-        value_check("gap of strided Put", w.mem + i * STRIDE + LEN, STRIDE - LEN, GAP);
+        value_check("gap of strided Put", w.mem + i * STRIDE + LEN,
+                    STRIDE - LEN, GAP);
     }
-    pattern_check("strided Put", packed, sizeof(packed), seed_of(from, job.rank, 9, sizeof(packed)));
+    pattern_check("strided Put", packed, sizeof(packed),
+                  seed_of(from, job.rank, 9, sizeof(packed)));
     MPI_Type_free(&type);
     window_close(&w);
 }
@@ -149,26 +163,33 @@ static void accumulate(int user_memory)
     }
     MPI_Win_fence(0, w.win);
     for (r = 0; r < job.size; r++) {
-        MPI_Accumulate(in, COUNT, MPI_INT64_T, r, 0, COUNT, MPI_INT64_T, MPI_SUM, w.win);
-        MPI_Accumulate(in, COUNT, MPI_INT64_T, r, sizeof(in), COUNT, MPI_INT64_T, MPI_MAX, w.win);
+        MPI_Accumulate(in, COUNT, MPI_INT64_T, r, 0, COUNT, MPI_INT64_T,
+                       MPI_SUM, w.win);
+        MPI_Accumulate(in, COUNT, MPI_INT64_T, r, sizeof(in), COUNT,
+                       MPI_INT64_T, MPI_MAX, w.win);
     }
     MPI_Win_fence(0, w.win);
     for (i = 0; i < COUNT; i++) {
-        expect_int("Accumulate, sum", i, (int64_t)job.size * (job.size + 1) / 2 * (i + 1), mem[i]);
-        expect_int("Accumulate, max", i, (int64_t)job.size * (i + 1), mem[COUNT + i]);
+        expect_int("Accumulate, sum", i,
+                   (int64_t)job.size * (job.size + 1) / 2 * (i + 1), mem[i]);
+        expect_int("Accumulate, max", i, (int64_t)job.size * (i + 1),
+                   mem[COUNT + i]);
     }
     MPI_Win_fence(0, w.win);
-    MPI_Get_accumulate(in, COUNT, MPI_INT64_T, old, COUNT, MPI_INT64_T, ring_next(1), 0, COUNT, MPI_INT64_T, MPI_REPLACE,
-                       w.win);
+    MPI_Get_accumulate(in, COUNT, MPI_INT64_T, old, COUNT, MPI_INT64_T,
+                       ring_next(1), 0, COUNT, MPI_INT64_T, MPI_REPLACE, w.win);
     MPI_Win_fence(0, w.win);
     for (i = 0; i < COUNT; i++) {
-        expect_int("Get_accumulate, old", i, (int64_t)job.size * (job.size + 1) / 2 * (i + 1), old[i]);
-        expect_int("Get_accumulate, new", i, (int64_t)(ring_prev(1) + 1) * (i + 1), mem[i]);
+        expect_int("Get_accumulate, old", i,
+                   (int64_t)job.size * (job.size + 1) / 2 * (i + 1), old[i]);
+        expect_int("Get_accumulate, new", i,
+                   (int64_t)(ring_prev(1) + 1) * (i + 1), mem[i]);
     }
     window_close(&w);
 }
 
-/* Tickets: what Fetch_and_op returns at one target only grows, and no increment is lost. */
+/* Tickets: what Fetch_and_op returns at one target only grows, and no increment
+ * is lost. */
 static void fetch_and_op(int user_memory)
 {
     enum { ROUNDS = 100 };
@@ -182,7 +203,8 @@ static void fetch_and_op(int user_memory)
     for (d = 0; d < job.size; d++) {
         target = ring_next(d);
         for (i = 0, last = -1; i < ROUNDS; i++, last = got) {
-            MPI_Fetch_and_op(&one, &got, MPI_INT64_T, target, 8, MPI_SUM, w.win);
+            MPI_Fetch_and_op(&one, &got, MPI_INT64_T, target, 8, MPI_SUM,
+                             w.win);
             MPI_Win_flush(target, w.win);
             expect_int("Fetch_and_op grows", i, 1, got > last);
         }
@@ -191,13 +213,14 @@ static void fetch_and_op(int user_memory)
     for (target = 0; target < job.size; target++) {
         MPI_Fetch_and_op(&zero, &got, MPI_INT64_T, target, 8, MPI_NO_OP, w.win);
         MPI_Win_flush(target, w.win);
-        expect_int("Fetch_and_op total", target, (long long)ROUNDS * job.size, got);
+        expect_int("Fetch_and_op total", target, (long long)ROUNDS * job.size,
+                   got);
     }
     MPI_Win_unlock_all(w.win);
     window_close(&w);
 }
 
-/* Counting by Compare_and_swap: a lost or doubled swap makes the total wrong. */
+/* Counting by swaps: one that is lost or done twice makes the total wrong. */
 static void compare_and_swap(int user_memory)
 {
     enum { ROUNDS = 40 };
@@ -229,7 +252,8 @@ static void compare_and_swap(int user_memory)
     window_close(&w);
 }
 
-/* Read, add one, write back, under an exclusive lock: correct only if locks exclude and unlock completes. */
+/* Read, add one, write back, under an exclusive lock: correct only if locks
+ * exclude and unlock completes. */
 static void exclusive_lock(int user_memory)
 {
     enum { ROUNDS = 30, WORDS = 200 };
@@ -254,11 +278,13 @@ static void exclusive_lock(int user_memory)
     MPI_Win_lock(MPI_LOCK_SHARED, 0, 0, w.win);
     MPI_Get(block, WORDS, MPI_INT64_T, 0, 0, WORDS, MPI_INT64_T, w.win);
     MPI_Win_unlock(0, w.win);
-    expect_int("exclusive lock total", 0, (long long)ROUNDS * job.size, block[0]);
+    expect_int("exclusive lock total", 0, (long long)ROUNDS * job.size,
+               block[0]);
     window_close(&w);
 }
 
-/* Put, flush, Get back; and the local variants, after which the origin buffer may change at once. */
+/* Put, flush, Get back; and the local variants, after which the origin buffer
+ * may change at once. */
 static void flush(int user_memory)
 {
     static const size_t n[] = {8, 777, 8192, 100003};
@@ -277,10 +303,12 @@ static void flush(int user_memory)
             to = ring_next(round % job.size);
             pattern_fill(buf, n[i], seed_of(job.rank, to, round, n[i]));
             if (round % 2) {
-                MPI_Put(buf, (int)n[i], MPI_BYTE, to, at, (int)n[i], MPI_BYTE, w.win);
+                MPI_Put(buf, (int)n[i], MPI_BYTE, to, at, (int)n[i], MPI_BYTE,
+                        w.win);
                 MPI_Win_flush_local(to, w.win);
             } else {
-                MPI_Rput(buf, (int)n[i], MPI_BYTE, to, at, (int)n[i], MPI_BYTE, w.win, &req);
+                MPI_Rput(buf, (int)n[i], MPI_BYTE, to, at, (int)n[i], MPI_BYTE,
+                         w.win, &req);
                 MPI_Wait(&req, MPI_STATUS_IGNORE);
             }
             memset(buf, 0, n[i]);
@@ -289,9 +317,11 @@ static void flush(int user_memory)
             } else {
                 MPI_Win_flush(to, w.win);
             }
-            MPI_Rget(buf, (int)n[i], MPI_BYTE, to, at, (int)n[i], MPI_BYTE, w.win, &req);
+            MPI_Rget(buf, (int)n[i], MPI_BYTE, to, at, (int)n[i], MPI_BYTE,
+                     w.win, &req);
             MPI_Wait(&req, MPI_STATUS_IGNORE);
-            pattern_check("flush", buf, n[i], seed_of(job.rank, to, round, n[i]));
+            pattern_check("flush", buf, n[i],
+                          seed_of(job.rank, to, round, n[i]));
         }
     }
     MPI_Win_unlock_all(w.win);
@@ -322,8 +352,10 @@ static void pscw(int user_memory)
         MPI_Get(in, (int)n[i], MPI_BYTE, to, 66000, (int)n[i], MPI_BYTE, w.win);
         MPI_Win_complete(w.win);
         MPI_Win_wait(w.win);
-        pattern_check("Put, post/start", w.mem, n[i], seed_of(from, job.rank, (int)i, n[i]));
-        pattern_check("Get, post/start", in, n[i], seed_of(to, -1, (int)i, n[i]));
+        pattern_check("Put, post/start", w.mem, n[i],
+                      seed_of(from, job.rank, (int)i, n[i]));
+        pattern_check("Get, post/start", in, n[i],
+                      seed_of(to, -1, (int)i, n[i]));
     }
     MPI_Group_free(&exposure);
     MPI_Group_free(&access);
@@ -351,8 +383,9 @@ void group_rma(void)
     all(0);
 }
 
-/* Apart from group_rma because plain UCX 1.13.1 over shared memory may complete a fence before the data (ucp_worker_flush
- * does not see requests that wait for room in the FIFO), so this group can fail there through no fault of ours. */
+/* Apart from group_rma because plain UCX 1.13.1 over shared memory may complete
+ * a fence before the data (ucp_worker_flush does not see requests that wait for
+ * room in the FIFO), so this group can fail there through no fault of ours. */
 void group_rma_user(void)
 {
     all(1);

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# run-mpi.sh [plain]: mpi_check with 2 and 4 ranks over each lower transport, and a look at the lanes UCX chose.
-# `plain` runs the same over UCX's own transports, without plugin or keyring: it tests the tests.
+# run-mpi.sh [plain]: mpi_check with 2 and 4 ranks over each lower transport,
+# and a look at the lanes UCX chose. `plain` runs the same over UCX's own
+# transports, without plugin or keyring: it tests the tests.
 #
 # shellcheck source=tests/lib/common.sh
 . "$(dirname "$0")/../lib/common.sh"
@@ -10,7 +11,8 @@
 mode=${1:-eesp}
 lowers=(tcp posix)
 
-# only LANES ALLOWED NEEDED: every lane's transport is in ALLOWED (an ERE), and NEEDED is among them.
+# only LANES ALLOWED NEEDED: every lane's transport is in ALLOWED (an ERE), and
+# NEEDED is among them.
 only() {
     ! grep -qvE "^($2)/" <<<"$1" && grep -qE "^($3)/" <<<"$1"
 }
@@ -38,9 +40,9 @@ check() {
 
     used=$(lanes)
     if only "$used" "$transport|self" "$transport"; then
-        ok "$name: lanes are $(tr '\n' ' ' <<<"$used")"
+        ok "$name: lanes are ${used//$'\n'/ }"
     else
-        not_ok "$name: lanes" "expected only $transport and self, found: $(tr '\n' ' ' <<<"$used")"
+        not_ok "$name: lanes" "not $transport and self alone: ${used//$'\n'/ }"
     fi
 }
 
@@ -48,9 +50,11 @@ plain() {
     local np
     for np in 2 4; do
         check "plain tcp, $np ranks" "$np" tcp UCX_TLS=tcp,self --
-        # Without rma_user, which plain UCX 1.13.1 fails over shared memory: see rma.c.
+        # Without rma_user, which plain UCX 1.13.1 fails over shared memory: see
+        # rma.c.
         check "plain posix, $np ranks" "$np" posix UCX_TLS=posix,self -- \
-            p2p types unexpected reordered wildcard flood allreduce alltoall bcast reduce_scatter icoll rma
+            p2p types unexpected reordered wildcard flood allreduce alltoall \
+            bcast reduce_scatter icoll rma
     done
     # The lane check must be able to fail.
     run_mpi 2 UCX_LOG_LEVEL=info UCX_TLS=tcp,posix,self -- "$MPI_CHECK" bcast
@@ -67,9 +71,11 @@ sealed() {
     for np in 2 4; do
         for lower in "${lowers[@]}"; do
             check "eesp over $lower, $np ranks" "$np" eesp \
-                UCX_TLS=eesp UCX_EESP_LOWER="$lower" UCX_EESP_KEYRING="$keyring" --
+                UCX_TLS=eesp UCX_EESP_LOWER="$lower" \
+                UCX_EESP_KEYRING="$keyring" --
             check "eesp,self over $lower, $np ranks" "$np" eesp \
-                UCX_TLS=eesp,self UCX_EESP_LOWER="$lower" UCX_EESP_KEYRING="$keyring" -- \
+                UCX_TLS=eesp,self UCX_EESP_LOWER="$lower" \
+                UCX_EESP_KEYRING="$keyring" -- \
                 p2p wildcard allreduce alltoall rma rma_user
         done
     done
