@@ -1,15 +1,19 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""garbage.py [--seconds S] [--seed N] [--kinds K,...] PID...: strangers' traffic for the processes of a job.
+"""garbage.py [--seconds S] [--seed N] [--kinds K,...] PID...
 
-Connects to every TCP port that the processes listen on, over loopback only, and sends what a stranger could send:
+Strangers' traffic for the processes of a job: connects to every TCP port that
+they listen on, over loopback only, and sends what a stranger could send.
 
   random  bytes without meaning
-  frames  the handshake of UCX 1.13's tcp transport (src/uct/tcp/tcp_cm.c), then frames with random payload
-  eesp    the same handshake, then frames shaped like EESP packets with the compact option
+  frames  the handshake of UCX 1.13's tcp transport (src/uct/tcp/tcp_cm.c),
+          then frames with random payload
+  eesp    the same handshake, then frames shaped like EESP packets with the
+          compact option
 
-Lengths stay within UCX's receive segment: 1.13.1 checks them by assertions only, so a longer one tests UCX, not what
-stands above it. Ends after S seconds or with the last process; the exit status is 0 if every kind was sent.
+Lengths stay within UCX's receive segment: 1.13.1 checks them by assertions
+only, so a longer one tests UCX, not what stands above it. Ends after S seconds
+or with the last process; the exit status is 0 if every kind was sent.
 """
 import argparse
 import os
@@ -24,6 +28,8 @@ CM_ID = 32
 CONN_REQ = 1
 MAX_PAYLOAD = 4000
 LISTEN = "0A"
+HERE = ("0100007F", "00000000")
+DEFAULT_SPI = 65602
 
 
 def listening_ports(pid):
@@ -44,7 +50,9 @@ def listening_ports(pid):
     return [
         int(row[1].split(":")[1], 16)
         for row in rows
-        if row[3] == LISTEN and row[9] in inodes and row[1].split(":")[0] in ("0100007F", "00000000")
+        if row[3] == LISTEN
+        and row[9] in inodes
+        and row[1].split(":")[0] in HERE
     ]
 
 
@@ -53,9 +61,11 @@ def frame(am_id, payload):
 
 
 def handshake(rng):
-    """Magic number and connection request, from an address where nobody listens."""
-    address = struct.pack("=H", socket.AF_INET) + struct.pack("!H4s8x", 1, bytes([127, 0, 0, 1]))
-    request = struct.pack("<IBQ", CONN_REQ, 0, rng.randrange(1 << 20, 1 << 40)) + address
+    """Magic number and connection request, from where nobody listens."""
+    address = struct.pack("=H", socket.AF_INET)
+    address += struct.pack("!H4s8x", 1, bytes([127, 0, 0, 1]))
+    serial = rng.randrange(1 << 20, 1 << 40)
+    request = struct.pack("<IBQ", CONN_REQ, 0, serial) + address
     return struct.pack("<Q", MAGIC) + frame(CM_ID, request)
 
 
@@ -64,37 +74,50 @@ def random_bytes(rng):
 
 
 def random_frames(rng):
-    # All ids a transport can register, and keepalive (35), which tcp itself answers for.
+    # All ids a transport can register, and keepalive (35), which tcp takes.
     ids = list(range(32)) + [35]
     return handshake(rng) + b"".join(
-        frame(rng.choice(ids), rng.randbytes(rng.randrange(MAX_PAYLOAD))) for _ in range(rng.randrange(1, 9))
+        frame(rng.choice(ids), rng.randbytes(rng.randrange(MAX_PAYLOAD)))
+        for _ in range(rng.randrange(1, 9))
     )
 
 
 def eesp_packet(rng):
-    """Base header with SPI 65602 (the default policy's) or any other, compact option 0xE1, sequence, then noise."""
-    spi = rng.choice([65602, rng.randrange(1 << 32)])
+    """Headers that may be right, each field by itself, and noise behind."""
+    spi = rng.choice([DEFAULT_SPI, rng.randrange(1 << 32)])
     base = struct.pack("!BBHI", 0x80, 20, rng.randrange(4), spi)
-    option = struct.pack("!BBBBHHI8s", 0xE1, 0x12, rng.choice([1, rng.randrange(256)]), rng.choice([0x11, rng.randrange(256)]),
-                         rng.randrange(3), rng.randrange(4), rng.randrange(4), rng.randbytes(8))
-    sequence = struct.pack("!Q", rng.choice([1, rng.randrange(1 << 20), (1 << 64) - 1]))
-    return base + option + sequence + rng.randbytes(rng.randrange(MAX_PAYLOAD))
+    option = struct.pack(
+        "!BBBBHHI8s",
+        0xE1,
+        0x12,
+        rng.choice([1, rng.randrange(256)]),
+        rng.choice([0x11, rng.randrange(256)]),
+        rng.randrange(3),
+        rng.randrange(4),
+        rng.randrange(4),
+        rng.randbytes(8),
+    )
+    number = rng.choice([1, rng.randrange(1 << 20), (1 << 64) - 1])
+    noise = rng.randbytes(rng.randrange(MAX_PAYLOAD))
+    return base + option + struct.pack("!Q", number) + noise
 
 
 def eesp_frames(rng):
-    packets = []
+    frames = []
     for _ in range(rng.randrange(1, 9)):
         packet = eesp_packet(rng)
-        # Cut anywhere, also inside the headers.
-        packets.append(frame(rng.randrange(32), packet[: rng.choice([len(packet), rng.randrange(len(packet))])]))
-    return handshake(rng) + b"".join(packets)
+        # Every other one cut anywhere, also inside the headers.
+        if rng.randrange(2):
+            packet = packet[: rng.randrange(len(packet))]
+        frames.append(frame(rng.randrange(32), packet))
+    return handshake(rng) + b"".join(frames)
 
 
 KINDS = {"random": random_bytes, "frames": random_frames, "eesp": eesp_frames}
 
 
 def attack(port, data, linger):
-    """One connection; True if the peer took some of the data before it hung up."""
+    """One connection; True if the peer took data before it hung up."""
     with socket.socket() as s:
         s.settimeout(1)
         try:
@@ -108,7 +131,8 @@ def attack(port, data, linger):
             return False
         # An abrupt end half of the time: reset instead of an orderly close.
         if len(data) % 2:
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            reset = struct.pack("ii", 1, 0)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
     return sent > 0
 
 
@@ -124,9 +148,10 @@ def main():
     end = time.monotonic() + args.seconds
     count = {kind: [0, 0] for kind in kinds}
     while time.monotonic() < end:
-        ports = sorted({port for pid in args.pids for port in listening_ports(pid)})
-        if not ports and not any(os.path.exists(f"/proc/{pid}") for pid in args.pids):
+        pids = [pid for pid in args.pids if os.path.exists(f"/proc/{pid}")]
+        if not pids:
             break
+        ports = sorted({port for pid in pids for port in listening_ports(pid)})
         for port in ports:
             for kind in kinds:
                 data = KINDS[kind](rng)
@@ -134,8 +159,8 @@ def main():
                     count[kind][0] += 1
                     count[kind][1] += len(data)
         time.sleep(0.01)
-    for kind in kinds:
-        print(f"garbage: {kind}: {count[kind][0]} connections, {count[kind][1]} bytes")
+    for kind, (connections, sent) in count.items():
+        print(f"garbage: {kind}: {connections} connections, {sent} bytes")
     return 0 if all(n for n, _ in count.values()) else 1
 
 
