@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=bash
 #
-# What the shell tests share. A test script sources this file, calls `report` once per case, and ends with `finish`:
+# What the shell tests share. A test script sources this file, calls `report`
+# once per case, and ends with `finish`:
 #
 #     . "$(dirname "$0")/../lib/common.sh"
 #     run_mpi 2 UCX_TLS=eesp UCX_EESP_LOWER=tcp -- "$MPI_CHECK" p2p
@@ -27,7 +28,8 @@ unset variable
 tests_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 top_builddir=$(cd "${top_builddir:-$tests_dir/..}" && pwd)
 
-# first_file FILE...: the first that exists, or the first name for the error message.
+# first_file FILE...: the first that exists, or the first name for the error
+# message.
 first_file() {
     local f
     for f in "$@"; do
@@ -39,14 +41,15 @@ first_file() {
     printf '%s\n' "$1"
 }
 
-# built NAME DIR: a program or shared object of the build tree; libtool leaves the real file in .libs.
+# built NAME DIR: a program or shared object of the build tree; libtool leaves
+# the real file in .libs.
 built() {
     first_file "$top_builddir/$2/.libs/$1" "$top_builddir/$2/$1"
 }
 
 EESP_PLUGIN=${EESP_PLUGIN:-$(built libuct_eesp.so.0 ucx_plugin)}
-EESP_BIN=${EESP_BIN:-$(first_file "$top_builddir/eesp" "$top_builddir/src/cmd/eesp")}
-MPI_CHECK=${MPI_CHECK:-$(first_file "$top_builddir/tests/mpi/mpi_check" "$top_builddir/mpi_check")}
+EESP_BIN=${EESP_BIN:-$top_builddir/src/cmd/eesp}
+MPI_CHECK=${MPI_CHECK:-$top_builddir/tests/mpi/mpi_check}
 RUN_TIMEOUT=${RUN_TIMEOUT:-60}
 
 passed=0
@@ -70,7 +73,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 note() {
-    printf '# %s\n' "$*"
+    printf '%s\n' "$*" | sed 's/^/# /'
 }
 
 ok() {
@@ -107,7 +110,8 @@ report() {
     fi
 }
 
-# Closing line, and the script's exit status: 77 tells automake that nothing could be tested.
+# Closing line, and the script's exit status: 77 tells automake that nothing
+# could be tested.
 finish() {
     local line="$passed passed, $failed failed"
     if [ "$skipped" -gt 0 ]; then
@@ -123,7 +127,8 @@ finish() {
     exit 0
 }
 
-# need NAME FILE...: skips the whole script when something to test with is missing.
+# need NAME FILE...: skips the whole script when something to test with is
+# missing.
 need() {
     local f
     for f in "${@:2}"; do
@@ -142,7 +147,8 @@ make_keyring() {
     }
 }
 
-# Debian switches Open MPI's UCX components off in its system file; these switch them on, and leave no other way for data.
+# Debian switches Open MPI's UCX components off in its system file; these switch
+# them on, and leave no other way for data.
 mpirun_options=(
     --allow-run-as-root --oversubscribe
     --mca pml ucx --mca osc ucx --mca btl self
@@ -151,11 +157,12 @@ mpirun_options=(
     --mca orte_abort_timeout 5
 )
 
-# run_mpi NP VAR=VALUE... -- PROGRAM ARG...: runs a job, leaves its output in $out and $err, returns its exit status.
-# Shared objects in RUN_PRELOAD (separated by colons) are loaded into the ranks; where UCX_TLS names eesp, the plugin too.
-# RUN_USER, if set, is who runs the job.
+# run_mpi NP VAR=VALUE... -- PROGRAM ARG...: runs a job, leaves its output in
+# $out and $err, returns its exit status. Shared objects in RUN_PRELOAD
+# (separated by colons) are loaded into the ranks; where UCX_TLS names eesp, the
+# plugin too. RUN_USER, if set, is who runs the job.
 run_mpi() {
-    local np=$1 preload=${RUN_PRELOAD:-} env=() as=()
+    local np=$1 preload=${RUN_PRELOAD:-} env=(-x UCX_NET_DEVICES=lo) as=()
     shift
     while [ "$1" != -- ]; do
         env+=(-x "$1")
@@ -168,19 +175,23 @@ run_mpi() {
     if [ -n "$preload" ]; then
         env+=(-x "LD_PRELOAD=$preload")
     fi
-    # A rank that spins starves the one it waits for when there are more ranks than cores.
+    # A rank that spins starves the one it waits for when there are more ranks
+    # than cores.
     if [ "$np" -gt "$(nproc)" ]; then
         env+=(--mca mpi_yield_when_idle 1)
     fi
     if [ -n "${RUN_USER:-}" ]; then
         as=(runuser -u "$RUN_USER" --)
     fi
-    timeout -k 5 "$RUN_TIMEOUT" ${as[@]+"${as[@]}"} mpirun "${mpirun_options[@]}" -np "$np" -x UCX_NET_DEVICES=lo \
-        "${env[@]}" "$@" >"$out" 2>"$err" </dev/null
+    timeout -k 5 "$RUN_TIMEOUT" ${as[@]+"${as[@]}"} \
+        mpirun "${mpirun_options[@]}" -np "$np" "${env[@]}" "$@" \
+        >"$out" 2>"$err" </dev/null
 }
 
-# lanes: the lanes UCX chose in the last job (UCX_LOG_LEVEL=info), one `transport/device` a line.
-# UCX 1.13 prints `ep_cfg[0]: tag(self/memory0 tcp/lo) rma_am(tcp/lo)` for each endpoint configuration.
+# lanes: the lanes UCX chose in the last job (UCX_LOG_LEVEL=info), one
+# `transport/device` a line. UCX 1.13 prints `ep_cfg[0]: tag(self/memory0
+# tcp/lo) rma_am(tcp/lo)` for each endpoint configuration.
 lanes() {
-    cat "$out" "$err" | sed -n 's/.*ep_cfg\[[0-9]*\]: //p' | grep -o '([^)]*)' | tr -d '()' | tr ' ' '\n' | grep . | sort -u
+    cat "$out" "$err" | sed -n 's/.*ep_cfg\[[0-9]*\]: //p' |
+        grep -o '([^)]*)' | tr -d '()' | tr ' ' '\n' | grep . | sort -u
 }
