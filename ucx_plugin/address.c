@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * address: what a peer must know to send here, in front of the lower's
+ * interface address, and the check of a peer's keyring before the first byte.
+ *
+ *     0 format 1 | 0 1 | lower id 2 | rank 4 | SPI 4 | generations 4 |
+ *     16 namespace 8 | process 8 | receiving incarnation 8 | check value 8
+ *
+ * Big endian. The address itself is public: it travels outside (PMIx) or in
+ * sealed wire-up messages.
+ */
+#include "plugin.h"
+
+#include <openssl/crypto.h>
+
+#include "bytes.h"
+
+#define UCT_EESP_ADDRESS_FORMAT 1
+
+uint16_t uct_eesp_lower_id(const char *tl_name)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a */
+
+    for (; *tl_name != '\0'; ++tl_name) {
+        hash = (hash ^ (uint8_t)*tl_name) * 16777619u;
+    }
+    return (uint16_t)(hash ^ (hash >> 16));
+}
+
+ucs_status_t uct_eesp_address_pack(uct_eesp_iface_t *iface, void *out)
+{
+    uct_eesp_md_t *md                   = uct_eesp_iface_md(iface);
+    const struct eesp_policy_info *info = eesp_policy_info(md->policy);
+    uint8_t *p                          = out;
+    uint8_t *generations                = p + 12;
+
+    p[0] = UCT_EESP_ADDRESS_FORMAT;
+    p[1] = 0;
+    store16(p + 2, uct_eesp_lower_id(iface->lower_dev->resource.tl_name));
+    store32(p + 4, md->identity.rank);
+    store32(p + 8, info->spi);
+    eesp_policy_generations(md->policy, generations);
+    store64(p + 16, md->identity.name_space);
+    store64(p + 24, md->identity.process);
+    store64(p + 32, eesp_lane_incarnation(iface->lane));
+    return eesp_policy_check_value(md->policy, generations, p + 40) == EESP_OK ?
+           UCS_OK : UCS_ERR_IO_ERROR;
+}
+
+int uct_eesp_address_unpack(const void *in, uct_eesp_address_t *address)
+{
+    const uint8_t *p = in;
+
+    if ((p[0] != UCT_EESP_ADDRESS_FORMAT) || (p[1] != 0)) {
+        return 0;
+    }
+
+    address->lower_id    = load16(p + 2);
+    address->rank        = load32(p + 4);
+    address->spi         = load32(p + 8);
+    memcpy(address->generations, p + 12, EESP_LEVELS);
+    address->name_space  = load64(p + 16);
+    address->process     = load64(p + 24);
+    address->incarnation = load64(p + 32);
+    memcpy(address->check_value, p + 40, EESP_CHECK_VALUE_LEN);
+    return 1;
+}
+
+/* UCP asks about a peer many times: one line each process, not each time. */
+#define uct_eesp_refuse_peer(_fmt, ...) \
+    { \
+        static int told; \
+        if (!__atomic_exchange_n(&told, 1, __ATOMIC_RELAXED)) { \
+            ucs_error("eesp: " _fmt, ## __VA_ARGS__); \
+        } \
+    }
+
+/* Two processes with one identity would be one to their peers. */
+static int uct_eesp_address_check_identity(uct_eesp_md_t *md,
+                                           const uct_eesp_address_t *address)
+{
+    const uct_eesp_identity_t *self = &md->identity;
+    uint64_t key = address->name_space ^
+                   ((uint64_t)address->rank * 0x9e3779b97f4a7c15ul);
+    int unique = 1, ret;
+    khiter_t iter;
+
+    if (!(eesp_policy_info(md->policy)->selectors & EESP_SELECT_RANKS)) {
+        return 1;
+    }
+
+    if ((address->name_space == self->name_space) &&
+        (address->rank == self->rank)) {
+        unique = address->process == self->process;
+    } else {
+        ucs_recursive_spin_lock(&md->lock);
+        iter = kh_put(uct_eesp_process, &md->processes, key, &ret);
+        if (ret > 0) {
+            kh_value(&md->processes, iter) = address->process;
+        } else if (ret == 0) {
+            unique = kh_value(&md->processes, iter) == address->process;
+        }
+        ucs_recursive_spin_unlock(&md->lock);
+    }
+
+    if (!unique) {
+        uct_eesp_refuse_peer("two processes say that they are rank %u of one "
+                             "job: start each with a rank of its own "
+                             "(launcher, or UCX_EESP_RANK)", address->rank);
+    }
+    return unique;
+}
+
+int uct_eesp_address_accept(uct_eesp_iface_t *iface,
+                            const uct_eesp_address_t *address)
+{
+    uct_eesp_md_t *md = uct_eesp_iface_md(iface);
+    uint8_t expected[EESP_CHECK_VALUE_LEN];
+    int ret;
+
+    if (address->spi != eesp_policy_info(md->policy)->spi) {
+        uct_eesp_refuse_peer("policy: rank %u sends under SPI %u, this process "
+                             "under %u (%s): set UCX_EESP_POLICY to the same "
+                             "everywhere", address->rank, address->spi,
+                             eesp_policy_info(md->policy)->spi,
+                             eesp_policy_info(md->policy)->name);
+        return 0;
+    }
+
+    ret = eesp_policy_check_value(md->policy, address->generations, expected);
+    if (ret == EESP_DROP_GENERATION) {
+        uct_eesp_refuse_peer("authentication: rank %u uses root-key "
+                             "generations that %s does not hold: compare eesp "
+                             "show on both hosts", address->rank,
+                             md->keyring_name);
+        return 0;
+    }
+
+    if ((ret != EESP_OK) ||
+        (CRYPTO_memcmp(expected, address->check_value, sizeof(expected)) != 0)) {
+        uct_eesp_refuse_peer("authentication: rank %u has other root keys than "
+                             "%s: give both hosts the same keyring",
+                             address->rank, md->keyring_name);
+        return 0;
+    }
+
+    return uct_eesp_address_check_identity(md, address);
+}

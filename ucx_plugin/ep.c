@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * ep: sends. Short and zcopy data is sealed straight from the caller's memory
+ * into the lower's send buffer, one pass. bcopy data is packed into private
+ * memory first: the lower's buffer may be shared memory, where no plaintext
+ * may lie, not even for a moment.
+ */
+#include "plugin.h"
+
+#include <ucs/debug/memtrack_int.h>
+#include <uct/base/uct_iov.inl>
+
+static uct_eesp_iface_t *uct_eesp_ep_iface(uct_eesp_ep_t *ep)
+{
+    return ucs_derived_of(ep->super.super.iface, uct_eesp_iface_t);
+}
+
+/* ---- Send -------------------------------------------------------------- */
+
+typedef struct uct_eesp_send {
+    uct_eesp_ep_t *ep;
+    struct iovec   iov[EESP_AM_MAX_IOV + 2];
+    unsigned       iovcnt;
+    int            error; /* of eesp_seal() */
+    /* bcopy only: */
+    uct_pack_callback_t pack_cb;
+    void          *pack_arg;
+} uct_eesp_send_t;
+
+static UCS_F_ALWAYS_INLINE void
+uct_eesp_send_add(uct_eesp_send_t *send, const void *data, size_t length)
+{
+    send->iov[send->iovcnt++] = (struct iovec){(void*)data, length};
+}
+
+/*
+ * Pack callback of the lower: called once it has room, so no sequence number
+ * is lost to a busy lower. It cannot fail: if sealing does, an empty message
+ * goes out, which the receiver drops, and the caller gets the error.
+ */
+static size_t uct_eesp_pack_sealed(void *dest, void *arg)
+{
+    uct_eesp_send_t *send   = arg;
+    uct_eesp_iface_t *iface = uct_eesp_ep_iface(send->ep);
+    size_t length           = 0;
+
+    send->error = eesp_seal(iface->lane, &send->ep->destination, send->iov,
+                            send->iovcnt, dest, iface->max_packet, &length);
+    return ucs_likely(send->error == EESP_OK) ? length : 0;
+}
+
+static size_t uct_eesp_pack_bcopy(void *dest, void *arg)
+{
+    uct_eesp_send_t *send = arg;
+    struct iovec *iov     = &send->iov[0];
+
+    iov->iov_len = EESP_AM_HEADER +
+                   send->pack_cb(UCS_PTR_BYTE_OFFSET(iov->iov_base,
+                                                     EESP_AM_HEADER),
+                                 send->pack_arg);
+    return uct_eesp_pack_sealed(dest, send);
+}
+
+static ucs_status_t uct_eesp_send_failed(const uct_eesp_send_t *send)
+{
+    static int told;
+
+    if (!__atomic_exchange_n(&told, 1, __ATOMIC_RELAXED)) {
+        ucs_error("eesp: cannot seal: %s; see: eesp show",
+                  eesp_strerror(send->error));
+    }
+    return UCS_ERR_IO_ERROR;
+}
+
+static UCS_F_ALWAYS_INLINE ucs_status_t
+uct_eesp_send_post(uct_eesp_send_t *send, uct_pack_callback_t pack_cb,
+                   unsigned flags)
+{
+    ssize_t packed;
+
+    send->error = EESP_OK;
+    packed = uct_ep_am_bcopy(send->ep->lower, EESP_AM_LOWER, pack_cb, send,
+                             flags & ~UCT_SEND_FLAG_SIGNALED);
+    if (ucs_unlikely(packed < 0)) {
+        return (ucs_status_t)packed;
+    }
+    return ucs_likely(send->error == EESP_OK) ? UCS_OK :
+                                                uct_eesp_send_failed(send);
+}
+
+ucs_status_t uct_eesp_ep_am_short(uct_ep_h tl_ep, uint8_t id, uint64_t header,
+                                  const void *payload, unsigned length)
+{
+    uct_eesp_ep_t *ep    = ucs_derived_of(tl_ep, uct_eesp_ep_t);
+    uint64_t head[2]     = {0, header};
+    uct_eesp_send_t send = {.ep = ep, .iovcnt = 0};
+
+    UCT_CHECK_AM_ID(id);
+    UCT_CHECK_LENGTH(length + sizeof(header), 0,
+                     uct_eesp_ep_iface(ep)->max_data, "am_short");
+    if (uct_eesp_ep_blocked(ep)) {
+        return UCS_ERR_NO_RESOURCE;
+    }
+
+    *(uint8_t*)head = id;
+    uct_eesp_send_add(&send, head, sizeof(head));
+    uct_eesp_send_add(&send, payload, length);
+    return uct_eesp_send_post(&send, uct_eesp_pack_sealed, 0);
+}
+
+/* Header (may be empty) and parts, behind the active-message id. */
+static ucs_status_t uct_eesp_ep_am_parts(uct_eesp_ep_t *ep, uint8_t id,
+                                         const void *header,
+                                         size_t header_length,
+                                         const uct_iov_t *iov, size_t iovcnt,
+                                         unsigned flags)
+{
+    uint8_t head[EESP_AM_HEADER] = {id};
+    uct_eesp_send_t send         = {.ep = ep, .iovcnt = 0};
+    size_t i;
+
+    UCT_CHECK_AM_ID(id);
+    UCT_CHECK_IOV_SIZE(iovcnt, (size_t)EESP_AM_MAX_IOV, "eesp am");
+    UCT_CHECK_LENGTH(header_length + uct_iov_total_length(iov, iovcnt), 0,
+                     uct_eesp_ep_iface(ep)->max_data, "eesp am");
+    if (uct_eesp_ep_blocked(ep)) {
+        return UCS_ERR_NO_RESOURCE;
+    }
+
+    uct_eesp_send_add(&send, head, sizeof(head));
+    uct_eesp_send_add(&send, header, header_length);
+    for (i = 0; i < iovcnt; ++i) {
+        uct_eesp_send_add(&send, iov[i].buffer, uct_iov_get_length(&iov[i]));
+    }
+    return uct_eesp_send_post(&send, uct_eesp_pack_sealed, flags);
+}
+
+ucs_status_t uct_eesp_ep_am_short_iov(uct_ep_h tl_ep, uint8_t id,
+                                      const uct_iov_t *iov, size_t iovcnt)
+{
+    return uct_eesp_ep_am_parts(ucs_derived_of(tl_ep, uct_eesp_ep_t), id, NULL,
+                                0, iov, iovcnt, 0);
+}
+
+/* Sealed before it returns: the caller's memory is free at once. */
+ucs_status_t uct_eesp_ep_am_zcopy(uct_ep_h tl_ep, uint8_t id,
+                                  const void *header, unsigned header_length,
+                                  const uct_iov_t *iov, size_t iovcnt,
+                                  unsigned flags, uct_completion_t *comp)
+{
+    return uct_eesp_ep_am_parts(ucs_derived_of(tl_ep, uct_eesp_ep_t), id,
+                                header, header_length, iov, iovcnt, flags);
+}
+
+/* Returns the length of the plaintext: UCP counts in it. */
+ssize_t uct_eesp_ep_am_bcopy(uct_ep_h tl_ep, uint8_t id,
+                             uct_pack_callback_t pack_cb, void *arg,
+                             unsigned flags)
+{
+    uct_eesp_ep_t *ep       = ucs_derived_of(tl_ep, uct_eesp_ep_t);
+    uct_eesp_iface_t *iface = uct_eesp_ep_iface(ep);
+    uct_eesp_send_t send    = {.ep = ep, .iovcnt = 0, .pack_cb = pack_cb,
+                               .pack_arg = arg};
+    ucs_status_t status;
+
+    UCT_CHECK_AM_ID(id);
+    if (uct_eesp_ep_blocked(ep)) {
+        return UCS_ERR_NO_RESOURCE;
+    }
+
+    memset(iface->scratch, 0, EESP_AM_HEADER);
+    iface->scratch[0] = id;
+    uct_eesp_send_add(&send, iface->scratch, EESP_AM_HEADER);
+    status = uct_eesp_send_post(&send, uct_eesp_pack_bcopy, flags);
+    return status == UCS_OK ?
+           (ssize_t)(send.iov[0].iov_len - EESP_AM_HEADER) : (ssize_t)status;
+}
+
+/* ---- Order ------------------------------------------------------------- */
+
+ucs_status_t uct_eesp_ep_flush(uct_ep_h tl_ep, unsigned flags,
+                               uct_completion_t *comp)
+{
+    uct_eesp_ep_t *ep = ucs_derived_of(tl_ep, uct_eesp_ep_t);
+
+    if (uct_eesp_ep_blocked(ep) && !(flags & UCT_FLUSH_FLAG_CANCEL)) {
+        return UCS_ERR_NO_RESOURCE;
+    }
+    return uct_ep_flush(ep->lower, flags, comp);
+}
+
+ucs_status_t uct_eesp_ep_fence(uct_ep_h tl_ep, unsigned flags)
+{
+    return uct_ep_fence(ucs_derived_of(tl_ep, uct_eesp_ep_t)->lower, flags);
+}
+
+ucs_status_t uct_eesp_ep_check(uct_ep_h tl_ep, unsigned flags,
+                               uct_completion_t *comp)
+{
+    return uct_ep_check(ucs_derived_of(tl_ep, uct_eesp_ep_t)->lower, flags,
+                        comp);
+}
+
+ucs_status_t uct_eesp_ep_query(uct_ep_h tl_ep, uct_ep_attr_t *attr)
+{
+    return uct_ep_query(ucs_derived_of(tl_ep, uct_eesp_ep_t)->lower, attr);
+}
+
+/* ---- Life -------------------------------------------------------------- */
+
+/*
+ * Session ID: its own key and its own order at the receiver. Numbers come
+ * from the interface's counter, so even one that comes again goes on upwards.
+ */
+static ucs_status_t uct_eesp_ep_take_session(uct_eesp_iface_t *iface,
+                                             uint16_t *session_p)
+{
+    unsigned tries;
+    uint16_t id;
+
+    for (tries = 0; tries < 65536; ++tries) {
+        id = iface->next_session++;
+        if (!(iface->sessions[id / 64] & UCS_BIT(id % 64))) {
+            iface->sessions[id / 64] |= UCS_BIT(id % 64);
+            *session_p                = id;
+            return UCS_OK;
+        }
+    }
+    ucs_error("eesp: 65536 endpoints are in use on %s: no further one",
+              iface->lower_dev->name);
+    return UCS_ERR_EXCEEDS_LIMIT;
+}
+
+static void uct_eesp_ep_give_session(uct_eesp_iface_t *iface, uint16_t id)
+{
+    iface->sessions[id / 64] &= ~UCS_BIT(id % 64);
+}
+
+static ucs_status_t uct_eesp_ep_enlist(uct_eesp_iface_t *iface,
+                                       uct_eesp_ep_t *ep)
+{
+    khiter_t iter;
+    int ret;
+
+    ucs_recursive_spin_lock(&iface->lock);
+    iter = kh_put(uct_eesp_ep, &iface->by_lower, (uintptr_t)ep->lower, &ret);
+    if (ret >= 0) {
+        kh_value(&iface->by_lower, iter) = &ep->super.super;
+        ucs_list_add_tail(&iface->eps, &ep->list);
+    }
+    ucs_recursive_spin_unlock(&iface->lock);
+    return ret < 0 ? UCS_ERR_NO_MEMORY : UCS_OK;
+}
+
+static void uct_eesp_ep_delist(uct_eesp_iface_t *iface, uct_eesp_ep_t *ep)
+{
+    khiter_t iter;
+
+    ucs_recursive_spin_lock(&iface->lock);
+    iter = kh_get(uct_eesp_ep, &iface->by_lower, (uintptr_t)ep->lower);
+    if (iter != kh_end(&iface->by_lower)) {
+        kh_del(uct_eesp_ep, &iface->by_lower, iter);
+    }
+    ucs_list_del(&ep->list);
+    ucs_recursive_spin_unlock(&iface->lock);
+}
+
+static UCS_CLASS_INIT_FUNC(uct_eesp_ep_t, const uct_ep_params_t *params)
+{
+    uct_eesp_iface_t *iface   = ucs_derived_of(params->iface,
+                                               uct_eesp_iface_t);
+    uct_ep_params_t lower_par = *params;
+    uct_eesp_address_t address;
+    ucs_status_t status;
+
+    UCT_EP_PARAMS_CHECK_DEV_IFACE_ADDRS(params);
+    UCS_CLASS_CALL_SUPER_INIT(uct_base_ep_t, &iface->super);
+
+    /* The receiver binds to what it published: nothing without it. */
+    if (!uct_eesp_address_unpack(params->iface_addr, &address) ||
+        !uct_eesp_address_accept(iface, &address)) {
+        return UCS_ERR_UNREACHABLE;
+    }
+
+    self->failed                  = 0;
+    self->destination.incarnation = address.incarnation;
+    self->destination.id          = address.process;
+    self->destination.rank        = address.rank;
+    uct_eesp_ep_pending_init(self);
+
+    status = uct_eesp_iface_know(iface, address.incarnation);
+    if (status != UCS_OK) {
+        return status;
+    }
+    status = uct_eesp_ep_take_session(iface, &self->destination.session_id);
+    if (status != UCS_OK) {
+        return status;
+    }
+
+    lower_par.iface      = iface->lower;
+    lower_par.iface_addr = UCS_PTR_BYTE_OFFSET(params->iface_addr,
+                                               UCT_EESP_ADDRESS_LEN);
+    status = uct_ep_create(&lower_par, &self->lower);
+    if (status != UCS_OK) {
+        goto err_session;
+    }
+
+    status = uct_eesp_ep_enlist(iface, self);
+    if (status != UCS_OK) {
+        goto err_lower;
+    }
+    return UCS_OK;
+
+err_lower:
+    uct_ep_destroy(self->lower);
+err_session:
+    uct_eesp_ep_give_session(iface, self->destination.session_id);
+    return status;
+}
+
+static UCS_CLASS_CLEANUP_FUNC(uct_eesp_ep_t)
+{
+    uct_eesp_iface_t *iface = uct_eesp_ep_iface(self);
+
+    uct_eesp_ep_pending_cleanup(self);
+    uct_eesp_ep_delist(iface, self);
+    uct_ep_destroy(self->lower);
+    uct_eesp_ep_give_session(iface, self->destination.session_id);
+}
+
+UCS_CLASS_DEFINE(uct_eesp_ep_t, uct_base_ep_t);
+UCS_CLASS_DEFINE_NEW_FUNC(uct_eesp_ep_t, uct_ep_t, const uct_ep_params_t*);
+UCS_CLASS_DEFINE_DELETE_FUNC(uct_eesp_ep_t, uct_ep_t);

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* iface: one lower interface and the lane that seals and opens on it. */
+#include "plugin.h"
+
+#include <ucs/debug/memtrack_int.h>
+#include <ucs/sys/stubs.h>
+#include <ucs/sys/string.h>
+
+/*
+ * Seal and open of one message, F(s) of bench/seal on the machine it was
+ * measured on: UCP weighs transports with it, nothing depends on it.
+ */
+#define UCT_EESP_OVERHEAD  50e-9
+#define UCT_EESP_BANDWIDTH 10e9
+
+/* What a lower must offer, and what of it shows through. */
+#define UCT_EESP_LOWER_NEEDS \
+    (UCT_IFACE_FLAG_AM_BCOPY | UCT_IFACE_FLAG_PENDING | \
+     UCT_IFACE_FLAG_CONNECT_TO_IFACE | UCT_IFACE_FLAG_CB_SYNC)
+#define UCT_EESP_LOWER_SHOWS \
+    (UCT_EESP_LOWER_NEEDS | UCT_IFACE_FLAG_EP_CHECK | \
+     UCT_IFACE_FLAG_EP_KEEPALIVE | UCT_IFACE_FLAG_ERRHANDLE_PEER_FAILURE)
+
+ucs_config_field_t uct_eesp_iface_config_table[] = {
+    {"", "", NULL, ucs_offsetof(uct_eesp_iface_config_t, super),
+     UCS_CONFIG_TYPE_TABLE(uct_iface_config_table)},
+
+    {"SEG_SIZE", "64k",
+     "Segment of the lower transport tcp: the longest packet. One packet is\n"
+     "one key, one nonce and one ICV, so larger ones cost less per byte.",
+     ucs_offsetof(uct_eesp_iface_config_t, seg_size),
+     UCS_CONFIG_TYPE_MEMUNITS},
+
+    {NULL}
+};
+
+uct_eesp_md_t *uct_eesp_iface_md(const uct_eesp_iface_t *iface)
+{
+    return ucs_derived_of(iface->super.md, uct_eesp_md_t);
+}
+
+ucs_status_t uct_eesp_iface_know(uct_eesp_iface_t *iface, uint64_t incarnation)
+{
+    int ret;
+
+    kh_put(uct_eesp_incarnation, &iface->known, incarnation, &ret);
+    return ret < 0 ? UCS_ERR_NO_MEMORY : UCS_OK;
+}
+
+static ucs_status_t uct_eesp_iface_query(uct_iface_h tl_iface,
+                                         uct_iface_attr_t *attr)
+{
+    uct_eesp_iface_t *iface       = ucs_derived_of(tl_iface, uct_eesp_iface_t);
+    const uct_iface_attr_t *lower = &iface->lower_attr;
+
+    uct_base_iface_query(&iface->super, attr);
+
+    attr->device_addr_len = lower->device_addr_len;
+    attr->iface_addr_len  = UCT_EESP_ADDRESS_LEN + lower->iface_addr_len;
+    attr->ep_addr_len     = 0;
+    attr->max_conn_priv   = 0;
+
+    attr->cap.flags       = (lower->cap.flags & UCT_EESP_LOWER_SHOWS) |
+                            UCT_IFACE_FLAG_AM_SHORT | UCT_IFACE_FLAG_AM_ZCOPY;
+    attr->cap.event_flags = lower->cap.event_flags;
+
+    attr->cap.am.max_short       = ucs_min(iface->max_data, 2048);
+    attr->cap.am.max_bcopy       = iface->max_data;
+    attr->cap.am.min_zcopy       = 0;
+    attr->cap.am.max_zcopy       = iface->max_data;
+    attr->cap.am.opt_zcopy_align = 1;
+    attr->cap.am.align_mtu       = 1;
+    attr->cap.am.max_hdr         = ucs_min(iface->max_data, 2048);
+    attr->cap.am.max_iov         = EESP_AM_MAX_IOV;
+
+    attr->overhead            = lower->overhead + UCT_EESP_OVERHEAD;
+    attr->latency             = lower->latency;
+    attr->bandwidth.dedicated = ucs_min(lower->bandwidth.dedicated,
+                                        UCT_EESP_BANDWIDTH);
+    attr->bandwidth.shared    = ucs_min(lower->bandwidth.shared,
+                                        UCT_EESP_BANDWIDTH);
+    attr->priority            = lower->priority;
+    attr->max_num_eps         = lower->max_num_eps;
+    attr->dev_num_paths       = lower->dev_num_paths;
+    return UCS_OK;
+}
+
+static ucs_status_t
+uct_eesp_iface_get_device_address(uct_iface_h tl_iface,
+                                  uct_device_addr_t *addr)
+{
+    uct_eesp_iface_t *iface = ucs_derived_of(tl_iface, uct_eesp_iface_t);
+
+    return uct_iface_get_device_address(iface->lower, addr);
+}
+
+static ucs_status_t uct_eesp_iface_get_address(uct_iface_h tl_iface,
+                                               uct_iface_addr_t *addr)
+{
+    uct_eesp_iface_t *iface = ucs_derived_of(tl_iface, uct_eesp_iface_t);
+    ucs_status_t status;
+
+    status = uct_eesp_address_pack(iface, addr);
+    if (status != UCS_OK) {
+        return status;
+    }
+    return uct_iface_get_address(iface->lower,
+                                 UCS_PTR_BYTE_OFFSET(addr,
+                                                     UCT_EESP_ADDRESS_LEN));
+}
+
+/* A peer that could not read us is refused here, before anything is sent. */
+static int uct_eesp_iface_is_reachable(const uct_iface_h tl_iface,
+                                       const uct_device_addr_t *dev_addr,
+                                       const uct_iface_addr_t *iface_addr)
+{
+    uct_eesp_iface_t *iface = ucs_derived_of(tl_iface, uct_eesp_iface_t);
+    uct_eesp_address_t address;
+
+    if (iface_addr == NULL) { /* UCP may know the device only */
+        return uct_iface_is_reachable(iface->lower, dev_addr, NULL);
+    }
+
+    return uct_eesp_address_unpack(iface_addr, &address) &&
+           (address.lower_id ==
+            uct_eesp_lower_id(iface->lower_dev->resource.tl_name)) &&
+           uct_iface_is_reachable(iface->lower, dev_addr,
+                                  UCS_PTR_BYTE_OFFSET(iface_addr,
+                                                      UCT_EESP_ADDRESS_LEN)) &&
+           uct_eesp_address_accept(iface, &address);
+}
+
+/*
+ * Shared-memory lowers of UCX report a flush as done while requests wait in
+ * their queues: ours are counted, and while there are any nothing is flushed.
+ */
+static ucs_status_t uct_eesp_iface_flush(uct_iface_h tl_iface, unsigned flags,
+                                         uct_completion_t *comp)
+{
+    uct_eesp_iface_t *iface = ucs_derived_of(tl_iface, uct_eesp_iface_t);
+
+    if (iface->num_pending > 0) {
+        return UCS_INPROGRESS;
+    }
+    return uct_iface_flush(iface->lower, flags, comp);
+}
+
+static ucs_status_t uct_eesp_iface_fence(uct_iface_h tl_iface, unsigned flags)
+{
+    return uct_iface_fence(ucs_derived_of(tl_iface, uct_eesp_iface_t)->lower,
+                           flags);
+}
+
+static void uct_eesp_iface_progress_enable(uct_iface_h tl_iface,
+                                           unsigned flags)
+{
+    uct_iface_progress_enable(
+            ucs_derived_of(tl_iface, uct_eesp_iface_t)->lower, flags);
+}
+
+static void uct_eesp_iface_progress_disable(uct_iface_h tl_iface,
+                                            unsigned flags)
+{
+    uct_iface_progress_disable(
+            ucs_derived_of(tl_iface, uct_eesp_iface_t)->lower, flags);
+}
+
+static unsigned uct_eesp_iface_progress(uct_iface_h tl_iface)
+{
+    return uct_iface_progress(
+            ucs_derived_of(tl_iface, uct_eesp_iface_t)->lower);
+}
+
+static ucs_status_t uct_eesp_iface_event_fd_get(uct_iface_h tl_iface,
+                                                int *fd_p)
+{
+    return uct_iface_event_fd_get(
+            ucs_derived_of(tl_iface, uct_eesp_iface_t)->lower, fd_p);
+}
+
+static ucs_status_t uct_eesp_iface_event_arm(uct_iface_h tl_iface,
+                                             unsigned events)
+{
+    return uct_iface_event_arm(
+            ucs_derived_of(tl_iface, uct_eesp_iface_t)->lower, events);
+}
+
+/* The lower names its own endpoint: UCP knows ours. */
+static ucs_status_t uct_eesp_iface_lower_error(void *arg, uct_ep_h lower_ep,
+                                               ucs_status_t status)
+{
+    uct_eesp_iface_t *iface = arg;
+    uct_ep_h ep             = NULL;
+    khiter_t iter;
+
+    ucs_recursive_spin_lock(&iface->lock);
+    iter = kh_get(uct_eesp_ep, &iface->by_lower, (uintptr_t)lower_ep);
+    if (iter != kh_end(&iface->by_lower)) {
+        ep = kh_value(&iface->by_lower, iter);
+    }
+    ucs_recursive_spin_unlock(&iface->lock);
+
+    if (ep == NULL) {
+        ucs_debug("eesp: %s on a lower endpoint that is gone",
+                  ucs_status_string(status));
+        return UCS_OK;
+    }
+    return uct_iface_handle_ep_err(&iface->super.super, ep, status);
+}
+
+/* The device's lower interface, with our segment size where it has one. */
+static ucs_status_t uct_eesp_iface_open_lower(uct_eesp_iface_t *iface,
+                                              uct_worker_h worker,
+                                              const uct_iface_params_t *params,
+                                              size_t seg_size)
+{
+    const uct_eesp_lower_t *dev  = iface->lower_dev;
+    uct_iface_params_t lower_par = *params;
+    uct_iface_config_t *config;
+    ucs_status_t status;
+    char value[32];
+
+    status = uct_md_iface_config_read(dev->md, dev->resource.tl_name, NULL,
+                                      NULL, &config);
+    if (status != UCS_OK) {
+        return status;
+    }
+
+    if (!strcmp(dev->resource.tl_name, "tcp")) {
+        ucs_snprintf_safe(value, sizeof(value), "%zu", seg_size);
+        status = uct_config_modify(config, "TX_SEG_SIZE", value);
+        if (status == UCS_OK) {
+            status = uct_config_modify(config, "RX_SEG_SIZE", value);
+        }
+    }
+
+    if (status == UCS_OK) {
+        lower_par.mode.device.tl_name  = dev->resource.tl_name;
+        lower_par.mode.device.dev_name = dev->resource.dev_name;
+        lower_par.field_mask          |= UCT_IFACE_PARAM_FIELD_ERR_HANDLER |
+                                         UCT_IFACE_PARAM_FIELD_ERR_HANDLER_ARG;
+        lower_par.err_handler          = uct_eesp_iface_lower_error;
+        lower_par.err_handler_arg      = iface;
+        /* The lower's data is ciphertext: it needs no headroom of UCP's. */
+        lower_par.field_mask          &= ~(UCT_IFACE_PARAM_FIELD_AM_ALIGNMENT |
+                                           UCT_IFACE_PARAM_FIELD_AM_ALIGN_OFFSET);
+        lower_par.rx_headroom          = 0;
+        status = uct_iface_open(dev->md, worker, &lower_par, config,
+                                &iface->lower);
+    }
+    uct_config_release(config);
+    return status;
+}
+
+static ucs_status_t uct_eesp_iface_check_lower(uct_eesp_iface_t *iface)
+{
+    const char *tl_name = iface->lower_dev->resource.tl_name;
+    uct_eesp_md_t *md   = uct_eesp_iface_md(iface);
+    size_t overhead     = eesp_overhead(md->policy) + EESP_AM_HEADER;
+    uct_iface_attr_t *attr = &iface->lower_attr;
+    ucs_status_t status;
+
+    status = uct_iface_query(iface->lower, attr);
+    if (status != UCS_OK) {
+        return status;
+    }
+
+    if (!ucs_test_all_flags(attr->cap.flags, UCT_EESP_LOWER_NEEDS)) {
+        uct_eesp_refuse("UCX_EESP_LOWER: transport %s cannot carry sealed "
+                        "messages (it lacks am_bcopy, pending, synchronous "
+                        "callbacks or connect-to-interface)", tl_name);
+        return UCS_ERR_UNSUPPORTED;
+    }
+
+    if (attr->iface_addr_len + UCT_EESP_ADDRESS_LEN > UCT_EESP_ADDRESS_MAX) {
+        uct_eesp_refuse("addresses of transport %s are %zu bytes too long for "
+                        "this UCX", tl_name,
+                        attr->iface_addr_len + UCT_EESP_ADDRESS_LEN -
+                        UCT_EESP_ADDRESS_MAX);
+        return UCS_ERR_UNSUPPORTED;
+    }
+
+    if (attr->cap.am.max_bcopy < overhead + 256) {
+        uct_eesp_refuse("segments of transport %s are too short: %zu bytes",
+                        tl_name, attr->cap.am.max_bcopy);
+        return UCS_ERR_UNSUPPORTED;
+    }
+
+    iface->max_packet = attr->cap.am.max_bcopy;
+    iface->max_data   = ucs_min(attr->cap.am.max_bcopy - overhead,
+                                eesp_policy_info(md->policy)->max_payload -
+                                EESP_AM_HEADER);
+    return UCS_OK;
+}
+
+static ucs_status_t uct_eesp_iface_open_lane(uct_eesp_iface_t *iface)
+{
+    uct_eesp_md_t *md              = uct_eesp_iface_md(iface);
+    struct eesp_lane_params params = {
+        .keyring      = md->keyring,
+        .policy       = md->policy,
+        .backend      = md->backend,
+        .key_cache    = md->key_cache,
+        .replay_table = md->replay_table,
+        .rank         = md->identity.rank,
+        .id           = md->identity.process,
+    };
+    char why[EESP_WHY_LEN];
+
+    if (eesp_lane_create(&params, &iface->lane, why) != EESP_OK) {
+        uct_eesp_refuse("%s", why);
+        return UCS_ERR_UNSUPPORTED;
+    }
+    ucs_debug("eesp: %s/%s sealed by %s under policy %s",
+              iface->lower_dev->resource.tl_name, iface->lower_dev->name,
+              eesp_lane_backend(iface->lane),
+              eesp_policy_info(md->policy)->name);
+    return UCS_OK;
+}
+
+static uct_iface_ops_t uct_eesp_iface_ops;
+static uct_iface_internal_ops_t uct_eesp_iface_internal_ops;
+
+/* Everything that the cleanup may look at; UCS does not zero objects. */
+static void uct_eesp_iface_clear(uct_eesp_iface_t *iface)
+{
+    iface->lower        = NULL;
+    iface->lane         = NULL;
+    iface->scratch      = NULL;
+    iface->sessions     = NULL;
+    iface->next_session = 0;
+    iface->num_pending  = 0;
+    iface->failed       = 0;
+    iface->told_unknown = 0;
+    iface->rx_front     = 0;
+    iface->fail_id      = UCS_CALLBACKQ_ID_NULL;
+    memset(&iface->lower_attr, 0, sizeof(iface->lower_attr));
+    ucs_list_head_init(&iface->eps);
+    kh_init_inplace(uct_eesp_ep, &iface->by_lower);
+    kh_init_inplace(uct_eesp_incarnation, &iface->known);
+    ucs_recursive_spinlock_init(&iface->lock, 0);
+}
+
+static void uct_eesp_iface_release(uct_eesp_iface_t *iface)
+{
+    uct_worker_progress_unregister_safe(&iface->super.worker->super,
+                                        &iface->fail_id);
+    if (iface->lower != NULL) {
+        uct_iface_close(iface->lower);
+    }
+    uct_eesp_rx_cleanup(iface);
+    eesp_lane_destroy(iface->lane);
+    ucs_free(iface->scratch);
+    ucs_free(iface->sessions);
+    kh_destroy_inplace(uct_eesp_ep, &iface->by_lower);
+    kh_destroy_inplace(uct_eesp_incarnation, &iface->known);
+    ucs_recursive_spinlock_destroy(&iface->lock);
+}
+
+static ucs_status_t uct_eesp_iface_fill(uct_eesp_iface_t *iface,
+                                        uct_worker_h worker,
+                                        const uct_iface_params_t *params,
+                                        const uct_eesp_iface_config_t *config)
+{
+    ucs_status_t status;
+
+    status = uct_eesp_iface_open_lower(iface, worker, params,
+                                       config->seg_size);
+    if (status == UCS_OK) {
+        status = uct_eesp_iface_check_lower(iface);
+    }
+    if (status == UCS_OK) {
+        status = uct_eesp_iface_open_lane(iface);
+    }
+    if (status != UCS_OK) {
+        return status;
+    }
+
+    iface->scratch  = ucs_malloc(EESP_AM_HEADER + iface->max_data,
+                                 "eesp scratch");
+    iface->sessions = ucs_calloc(65536 / 64, sizeof(uint64_t),
+                                 "eesp sessions");
+    if ((iface->scratch == NULL) || (iface->sessions == NULL)) {
+        return UCS_ERR_NO_MEMORY;
+    }
+    return uct_eesp_rx_init(iface, params);
+}
+
+UCS_CLASS_INIT_FUNC(uct_eesp_iface_t, uct_md_h tl_md, uct_worker_h worker,
+                    const uct_iface_params_t *params,
+                    const uct_iface_config_t *tl_config)
+{
+    uct_eesp_md_t *md = ucs_derived_of(tl_md, uct_eesp_md_t);
+    ucs_status_t status;
+
+    UCT_CHECK_PARAM(params->field_mask & UCT_IFACE_PARAM_FIELD_OPEN_MODE,
+                    "UCT_IFACE_PARAM_FIELD_OPEN_MODE is not defined");
+    if (!(params->open_mode & UCT_IFACE_OPEN_MODE_DEVICE)) {
+        return UCS_ERR_UNSUPPORTED;
+    }
+
+    UCS_CLASS_CALL_SUPER_INIT(uct_base_iface_t, &uct_eesp_iface_ops,
+                              &uct_eesp_iface_internal_ops, tl_md, worker,
+                              params, tl_config);
+
+    uct_eesp_iface_clear(self);
+    self->lower_dev = uct_eesp_lower_by_name(md, params->mode.device.dev_name);
+    if (self->lower_dev == NULL) {
+        uct_eesp_iface_release(self);
+        return UCS_ERR_NO_DEVICE;
+    }
+
+    status = uct_eesp_iface_fill(self, worker, params,
+                                 ucs_derived_of(tl_config,
+                                                uct_eesp_iface_config_t));
+    if (status != UCS_OK) {
+        uct_eesp_iface_release(self);
+    }
+    return status;
+}
+
+static UCS_CLASS_CLEANUP_FUNC(uct_eesp_iface_t)
+{
+    struct eesp_counters counters;
+
+    eesp_lane_counters(self->lane, &counters);
+    ucs_debug("eesp: %s: sealed %lu, opened %lu, derived %lu, dropped as "
+              "replay %lu, as forged %lu", self->lower_dev->name,
+              counters.sealed, counters.opened, counters.derived,
+              counters.dropped[-EESP_DROP_REPLAY],
+              counters.dropped[-EESP_DROP_AUTH]);
+    uct_eesp_iface_release(self);
+}
+
+UCS_CLASS_DEFINE(uct_eesp_iface_t, uct_base_iface_t);
+UCS_CLASS_DEFINE_NEW_FUNC(uct_eesp_iface_t, uct_iface_t, uct_md_h,
+                          uct_worker_h, const uct_iface_params_t*,
+                          const uct_iface_config_t*);
+static UCS_CLASS_DEFINE_DELETE_FUNC(uct_eesp_iface_t, uct_iface_t);
+
+static uct_iface_internal_ops_t uct_eesp_iface_internal_ops = {
+    .iface_estimate_perf = uct_base_iface_estimate_perf,
+    .iface_vfs_refresh   = (uct_iface_vfs_refresh_func_t)ucs_empty_function,
+    .ep_query            = uct_eesp_ep_query,
+    .ep_invalidate       = (uct_ep_invalidate_func_t)
+                           ucs_empty_function_return_unsupported,
+};
+
+static uct_iface_ops_t uct_eesp_iface_ops = {
+    .ep_am_short              = uct_eesp_ep_am_short,
+    .ep_am_short_iov          = uct_eesp_ep_am_short_iov,
+    .ep_am_bcopy              = uct_eesp_ep_am_bcopy,
+    .ep_am_zcopy              = uct_eesp_ep_am_zcopy,
+    .ep_pending_add           = uct_eesp_ep_pending_add,
+    .ep_pending_purge         = uct_eesp_ep_pending_purge,
+    .ep_flush                 = uct_eesp_ep_flush,
+    .ep_fence                 = uct_eesp_ep_fence,
+    .ep_check                 = uct_eesp_ep_check,
+    .ep_create                = UCS_CLASS_NEW_FUNC_NAME(uct_eesp_ep_t),
+    .ep_destroy               = UCS_CLASS_DELETE_FUNC_NAME(uct_eesp_ep_t),
+    .iface_flush              = uct_eesp_iface_flush,
+    .iface_fence              = uct_eesp_iface_fence,
+    .iface_progress_enable    = uct_eesp_iface_progress_enable,
+    .iface_progress_disable   = uct_eesp_iface_progress_disable,
+    .iface_progress           = uct_eesp_iface_progress,
+    .iface_event_fd_get       = uct_eesp_iface_event_fd_get,
+    .iface_event_arm          = uct_eesp_iface_event_arm,
+    .iface_close              = UCS_CLASS_DELETE_FUNC_NAME(uct_eesp_iface_t),
+    .iface_query              = uct_eesp_iface_query,
+    .iface_get_device_address = uct_eesp_iface_get_device_address,
+    .iface_get_address        = uct_eesp_iface_get_address,
+    .iface_is_reachable       = uct_eesp_iface_is_reachable,
+};

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * md: keyring, policy and identity of one UCP context. If one of them is not
+ * right, the MD does not open: then there is no transport "eesp" at all.
+ */
+#include "plugin.h"
+
+#include <ucs/debug/memtrack_int.h>
+#include <ucs/sys/stubs.h>
+#include <ucs/sys/string.h>
+
+ucs_config_field_t uct_eesp_md_config_table[] = {
+    {"", "", NULL, ucs_offsetof(uct_eesp_md_config_t, super),
+     UCS_CONFIG_TYPE_TABLE(uct_md_config_table)},
+
+    {"KEYRING", "/etc/eesp/keyring.jwks",
+     "File with the root keys and policies, see eesp-keyring(5). It must be\n"
+     "private to its owner.",
+     ucs_offsetof(uct_eesp_md_config_t, keyring), UCS_CONFIG_TYPE_STRING},
+
+    {"POLICY", "auto",
+     "Policy of the keyring to send and receive under: its name or SPI.\n"
+     "'auto' is the first that fits this process: one with the selector\n"
+     "'ranks' needs a rank from the launcher.",
+     ucs_offsetof(uct_eesp_md_config_t, policy), UCS_CONFIG_TYPE_STRING},
+
+    {"LOWER", "auto",
+     "Transports that carry the sealed messages, or 'auto' for posix,tcp.",
+     ucs_offsetof(uct_eesp_md_config_t, lower), UCS_CONFIG_TYPE_STRING_ARRAY},
+
+    {"RANK", "auto",
+     "Rank of this process, or 'auto' to take the launcher's word (PMIx,\n"
+     "Open MPI, Slurm, PMI). No two processes of a job may have the same.",
+     ucs_offsetof(uct_eesp_md_config_t, rank), UCS_CONFIG_TYPE_STRING},
+
+    {"BACKEND", "auto",
+     "AEAD implementation, or the start of its name: see eesp selftest.\n"
+     "'auto' is the fastest of this CPU.",
+     ucs_offsetof(uct_eesp_md_config_t, backend), UCS_CONFIG_TYPE_STRING},
+
+    {"KEY_CACHE", "512",
+     "Number of expanded data keys kept by each interface, whatever the\n"
+     "number of peers.",
+     ucs_offsetof(uct_eesp_md_config_t, key_cache), UCS_CONFIG_TYPE_UINT},
+
+    {"REPLAY_TABLE", "65536",
+     "Number of sending endpoints whose sequence numbers each interface can\n"
+     "follow; further ones are refused.",
+     ucs_offsetof(uct_eesp_md_config_t, replay_table), UCS_CONFIG_TYPE_UINT},
+
+    {NULL}
+};
+
+/*
+ * UCX opens every MD, wanted or not. With the plugin installed for all, a job
+ * over plain tcp must not be told about a keyring that it does not use.
+ */
+int uct_eesp_is_wanted(void)
+{
+    const char *tls = getenv("UCX_TLS");
+
+    return (tls != NULL) && (strstr(tls, "eesp") != NULL);
+}
+
+static ucs_status_t uct_eesp_md_query(uct_md_h tl_md, uct_md_attr_t *attr)
+{
+    memset(attr, 0, sizeof(*attr));
+    /* Registration costs nothing and does nothing: it lets UCP use zcopy. */
+    attr->cap.flags            = UCT_MD_FLAG_REG | UCT_MD_FLAG_NEED_RKEY;
+    attr->cap.reg_mem_types    = UCS_BIT(UCS_MEMORY_TYPE_HOST);
+    attr->cap.access_mem_types = UCS_BIT(UCS_MEMORY_TYPE_HOST);
+    attr->cap.max_reg          = ULONG_MAX;
+    attr->reg_cost             = ucs_linear_func_make(0, 0);
+    memset(&attr->local_cpus, 0xff, sizeof(attr->local_cpus));
+    return UCS_OK;
+}
+
+static ucs_status_t uct_eesp_mem_reg(uct_md_h tl_md, void *address,
+                                     size_t length, unsigned flags,
+                                     uct_mem_h *memh_p)
+{
+    *memh_p = tl_md; /* any pointer but UCT_MEM_HANDLE_NULL */
+    return UCS_OK;
+}
+
+static ucs_status_t
+uct_eesp_mem_dereg(uct_md_h tl_md, const uct_md_mem_dereg_params_t *params)
+{
+    return UCS_OK;
+}
+
+static void uct_eesp_md_close(uct_md_h tl_md)
+{
+    uct_eesp_md_t *md = ucs_derived_of(tl_md, uct_eesp_md_t);
+
+    uct_eesp_lower_release(md);
+    eesp_keyring_free(md->keyring);
+    kh_destroy_inplace(uct_eesp_process, &md->processes);
+    ucs_recursive_spinlock_destroy(&md->lock);
+    ucs_free(md->keyring_name);
+    ucs_free(md->backend);
+    ucs_free(md);
+}
+
+static uct_md_ops_t uct_eesp_md_ops = {
+    .close                  = uct_eesp_md_close,
+    .query                  = uct_eesp_md_query,
+    .mem_alloc              = (uct_md_mem_alloc_func_t)
+                              ucs_empty_function_return_unsupported,
+    .mem_free               = (uct_md_mem_free_func_t)
+                              ucs_empty_function_return_unsupported,
+    .mem_advise             = (uct_md_mem_advise_func_t)
+                              ucs_empty_function_return_unsupported,
+    .mem_reg                = uct_eesp_mem_reg,
+    .mem_dereg              = uct_eesp_mem_dereg,
+    .mem_query              = (uct_md_mem_query_func_t)
+                              ucs_empty_function_return_unsupported,
+    .mkey_pack              = (uct_md_mkey_pack_func_t)
+                              ucs_empty_function_return_success,
+    .is_sockaddr_accessible = (uct_md_is_sockaddr_accessible_func_t)
+                              ucs_empty_function_return_zero,
+    .detect_memory_type     = (uct_md_detect_memory_type_func_t)
+                              ucs_empty_function_return_unsupported,
+};
+
+/* The named policy or, for "auto", the first that this process can fill. */
+static ucs_status_t uct_eesp_md_choose_policy(uct_eesp_md_t *md,
+                                              const char *name)
+{
+    const struct eesp_policy *policy = NULL;
+    unsigned i, selectors;
+
+    if (strcmp(name, "auto")) {
+        policy = eesp_keyring_policy(md->keyring, name);
+        if (policy == NULL) {
+            uct_eesp_refuse("UCX_EESP_POLICY: %s has no policy '%s'; see: eesp "
+                            "show %s", md->keyring_name, name,
+                            md->keyring_name);
+            return UCS_ERR_INVALID_PARAM;
+        }
+    }
+
+    for (i = 0; (policy == NULL) && (i < eesp_keyring_policies(md->keyring));
+         ++i) {
+        policy    = eesp_keyring_policy_at(md->keyring, i);
+        selectors = eesp_policy_info(policy)->selectors;
+        if ((selectors & EESP_SELECT_RANKS) && !md->identity.has_rank) {
+            policy = NULL;
+        }
+    }
+
+    if ((policy == NULL) ||
+        ((eesp_policy_info(policy)->selectors & EESP_SELECT_RANKS) &&
+         !md->identity.has_rank)) {
+        uct_eesp_refuse("no launcher gave this process a rank, which the "
+                        "policies of %s need: set UCX_EESP_RANK, or make a "
+                        "keyring with eesp keygen, which has one without",
+                        md->keyring_name);
+        return UCS_ERR_INVALID_PARAM;
+    }
+
+    md->policy = policy;
+    return UCS_OK;
+}
+
+static ucs_status_t uct_eesp_md_fill(uct_eesp_md_t *md,
+                                     const uct_eesp_md_config_t *config)
+{
+    char why[EESP_WHY_LEN];
+    ucs_status_t status;
+
+    md->keyring_name = ucs_strdup(config->keyring, "eesp keyring name");
+    if (md->keyring_name == NULL) {
+        return UCS_ERR_NO_MEMORY;
+    }
+    if (strcmp(config->backend, "auto")) {
+        md->backend = ucs_strdup(config->backend, "eesp backend");
+        if (md->backend == NULL) {
+            return UCS_ERR_NO_MEMORY;
+        }
+    }
+
+    if (eesp_keyring_load(config->keyring, &md->keyring, why) != EESP_OK) {
+        uct_eesp_refuse("UCX_EESP_KEYRING: %s", why);
+        return UCS_ERR_INVALID_PARAM;
+    }
+
+    status = uct_eesp_identity_find(config->rank, &md->identity);
+    if (status != UCS_OK) {
+        return status;
+    }
+
+    status = uct_eesp_md_choose_policy(md, config->policy);
+    if (status != UCS_OK) {
+        return status;
+    }
+
+    status = uct_eesp_lower_find(md, &config->lower);
+    if (status != UCS_OK) {
+        return status;
+    }
+    if (md->num_lowers == 0) {
+        uct_eesp_refuse("UCX_EESP_LOWER names no transport that this machine "
+                        "has; see: ucx_info -d");
+        return UCS_ERR_NO_DEVICE;
+    }
+    return UCS_OK;
+}
+
+/*
+ * A lane is made and dropped again: what cannot seal must not show up, and
+ * this is where its reason can still be told.
+ */
+static ucs_status_t uct_eesp_md_try_lane(const uct_eesp_md_t *md)
+{
+    struct eesp_lane_params params = {
+        .keyring      = md->keyring,
+        .policy       = md->policy,
+        .backend      = md->backend,
+        .key_cache    = 1,
+        .replay_table = 1,
+    };
+    struct eesp_destination nobody = {0};
+    uint8_t packet[256];
+    char why[EESP_WHY_LEN];
+    struct eesp_lane *lane;
+    size_t length;
+    int ret;
+
+    ret = eesp_lane_create(&params, &lane, why);
+    if (ret != EESP_OK) {
+        uct_eesp_refuse("%s", why);
+        return UCS_ERR_UNSUPPORTED;
+    }
+
+    ret = eesp_seal(lane, &nobody, NULL, 0, packet, sizeof(packet), &length);
+    eesp_lane_destroy(lane);
+    if (ret != EESP_OK) {
+        uct_eesp_refuse("policy '%s' of %s cannot send: %s; see: eesp show %s",
+                        eesp_policy_info(md->policy)->name, md->keyring_name,
+                        eesp_strerror(ret), md->keyring_name);
+        return UCS_ERR_UNSUPPORTED;
+    }
+    return UCS_OK;
+}
+
+ucs_status_t uct_eesp_md_open(uct_component_t *component, const char *md_name,
+                              const uct_md_config_t *config, uct_md_h *md_p)
+{
+    const uct_eesp_md_config_t *md_config =
+            ucs_derived_of(config, uct_eesp_md_config_t);
+    uct_eesp_md_t *md;
+    ucs_status_t status;
+
+    md = ucs_calloc(1, sizeof(*md), "eesp md");
+    if (md == NULL) {
+        return UCS_ERR_NO_MEMORY;
+    }
+
+    md->super.ops       = &uct_eesp_md_ops;
+    md->super.component = &uct_eesp_component;
+    md->key_cache       = md_config->key_cache;
+    md->replay_table    = md_config->replay_table;
+    kh_init_inplace(uct_eesp_process, &md->processes);
+    ucs_recursive_spinlock_init(&md->lock, 0);
+
+    status = uct_eesp_md_fill(md, md_config);
+    if (status == UCS_OK) {
+        status = uct_eesp_md_try_lane(md);
+    }
+    if (status != UCS_OK) {
+        uct_eesp_md_close(&md->super);
+        return status;
+    }
+
+    *md_p = &md->super;
+    return UCS_OK;
+}
+
+ucs_status_t uct_eesp_query_devices(uct_md_h tl_md,
+                                    uct_tl_device_resource_t **devices_p,
+                                    unsigned *num_devices_p)
+{
+    uct_eesp_md_t *md = ucs_derived_of(tl_md, uct_eesp_md_t);
+    uct_tl_device_resource_t *devices;
+    unsigned i;
+
+    devices = ucs_calloc(md->num_lowers, sizeof(*devices), "eesp devices");
+    if (devices == NULL) {
+        return UCS_ERR_NO_MEMORY;
+    }
+
+    for (i = 0; i < md->num_lowers; ++i) {
+        ucs_strncpy_zero(devices[i].name, md->lowers[i].name,
+                         sizeof(devices[i].name));
+        devices[i].type       = md->lowers[i].resource.dev_type;
+        devices[i].sys_device = md->lowers[i].resource.sys_device;
+    }
+    *devices_p     = devices;
+    *num_devices_p = md->num_lowers;
+    return UCS_OK;
+}

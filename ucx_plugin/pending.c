@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * pending: an endpoint's queue of sends that wait for the lower. UCX's own
+ * shared-memory transports lose such requests at a flush (they report it done
+ * while requests wait); so they wait here, are counted, and the lower only
+ * holds one request of ours, which stands for the whole queue.
+ */
+#include "plugin.h"
+
+/* Sends of one endpoint before others get their turn. */
+#define UCT_EESP_DISPATCH_MAX 16
+
+static uct_eesp_iface_t *uct_eesp_pending_iface(uct_eesp_ep_t *ep)
+{
+    return ucs_derived_of(ep->super.super.iface, uct_eesp_iface_t);
+}
+
+static ucs_queue_elem_t *uct_eesp_pending_elem(uct_pending_req_t *req)
+{
+    return (ucs_queue_elem_t*)&req->priv;
+}
+
+static uct_pending_req_t *uct_eesp_pending_pull(uct_eesp_ep_t *ep)
+{
+    return ucs_container_of(ucs_queue_pull_non_empty(&ep->pending),
+                            uct_pending_req_t, priv);
+}
+
+/* The lower has room. UCS_OK takes our request off its queue. */
+static ucs_status_t uct_eesp_pending_dispatch(uct_pending_req_t *lower_req)
+{
+    uct_eesp_ep_t *ep   = ucs_container_of(lower_req, uct_eesp_ep_t,
+                                           lower_req);
+    ucs_status_t status = UCS_OK;
+    uct_pending_req_t *req;
+    unsigned count;
+
+    ++ep->dispatching;
+    for (count = 0; !ucs_queue_is_empty(&ep->pending); ++count) {
+        if (count == UCT_EESP_DISPATCH_MAX) {
+            status = UCS_INPROGRESS;
+            break;
+        }
+        req    = uct_eesp_pending_pull(ep);
+        status = req->func(req);
+        if (status != UCS_OK) {
+            ucs_queue_push_head(&ep->pending, uct_eesp_pending_elem(req));
+            break;
+        }
+        --uct_eesp_pending_iface(ep)->num_pending;
+    }
+    --ep->dispatching;
+
+    if (ucs_queue_is_empty(&ep->pending)) {
+        ep->lower_req_added = 0;
+        return UCS_OK;
+    }
+    return status;
+}
+
+ucs_status_t uct_eesp_ep_pending_add(uct_ep_h tl_ep, uct_pending_req_t *req,
+                                     unsigned flags)
+{
+    uct_eesp_ep_t *ep = ucs_derived_of(tl_ep, uct_eesp_ep_t);
+    ucs_status_t status;
+
+    UCS_STATIC_ASSERT(sizeof(ucs_queue_elem_t) <= UCT_PENDING_REQ_PRIV_LEN);
+    if (!ep->lower_req_added) {
+        ep->lower_req.func = uct_eesp_pending_dispatch;
+        status = uct_ep_pending_add(ep->lower, &ep->lower_req, flags);
+        if (status != UCS_OK) {
+            return status; /* UCS_ERR_BUSY: there is room, send now */
+        }
+        ep->lower_req_added = 1;
+    }
+
+    ucs_queue_push(&ep->pending, uct_eesp_pending_elem(req));
+    ++uct_eesp_pending_iface(ep)->num_pending;
+    return UCS_OK;
+}
+
+static void uct_eesp_pending_forget(uct_pending_req_t *req, void *arg)
+{
+}
+
+void uct_eesp_ep_pending_purge(uct_ep_h tl_ep, uct_pending_purge_callback_t cb,
+                               void *arg)
+{
+    uct_eesp_ep_t *ep = ucs_derived_of(tl_ep, uct_eesp_ep_t);
+
+    /* While it dispatches, the lower has our request in its hands and takes
+     * it off itself when it finds the queue empty. */
+    if (ep->lower_req_added && !ep->dispatching) {
+        uct_ep_pending_purge(ep->lower, uct_eesp_pending_forget, NULL);
+        ep->lower_req_added = 0;
+    }
+    while (!ucs_queue_is_empty(&ep->pending)) {
+        --uct_eesp_pending_iface(ep)->num_pending;
+        cb(uct_eesp_pending_pull(ep), arg);
+    }
+}
+
+void uct_eesp_ep_pending_init(uct_eesp_ep_t *ep)
+{
+    ucs_queue_head_init(&ep->pending);
+    ep->lower_req_added = 0;
+    ep->dispatching     = 0;
+}
+
+static void uct_eesp_pending_lost(uct_pending_req_t *req, void *arg)
+{
+    ucs_warn("eesp: endpoint %p destroyed with pending request %p", arg, req);
+}
+
+void uct_eesp_ep_pending_cleanup(uct_eesp_ep_t *ep)
+{
+    uct_eesp_ep_pending_purge(&ep->super.super, uct_eesp_pending_lost, ep);
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * plugin: the objects of the UCX transport "eesp" and how they lie on each
+ * other. Above, UCT's internal interface; below, only UCT's public one.
+ *
+ *     component -> MD (keyring, policy, identity, lower devices)
+ *                  -> interface (one lower interface, one lane of libeesp)
+ *                     -> endpoint (one lower endpoint, one Session ID)
+ *
+ * An active message is sealed in the pack callback of the lower's am_bcopy, so
+ * that its sequence number is taken only once the lower has room; it is opened
+ * in the lower's active-message callback.
+ */
+#ifndef EESP_PLUGIN_H
+#define EESP_PLUGIN_H
+
+#include "config.h"
+
+#include <ucs/datastruct/khash.h>
+#include <ucs/datastruct/list.h>
+#include <ucs/datastruct/mpool.h>
+#include <ucs/datastruct/queue.h>
+#include <ucs/type/class.h>
+#include <ucs/type/spinlock.h>
+#include <uct/base/uct_component.h>
+#include <uct/base/uct_iface.h>
+#include <uct/base/uct_md.h>
+
+#include "eesp.h"
+
+/* Payload of an EESP packet inside UCX: active-message id 1 | 0 7 | data. */
+#define EESP_AM_HEADER 8
+/* The lower's only active-message id that we use: the real one is sealed. */
+#define EESP_AM_LOWER  0
+#define EESP_AM_MAX_IOV 16 /* of am_zcopy; two more parts are ours */
+
+/* ---- identity.c -------------------------------------------------------- */
+
+/* Who this process is to its peers (architecture, "Identity"). */
+typedef struct uct_eesp_identity {
+    int      has_rank; /* a launcher or UCX_EESP_RANK has told */
+    uint32_t rank;
+    uint64_t name_space; /* hash of the launcher's namespace */
+    uint64_t process;    /* random, the same for all contexts of a process */
+} uct_eesp_identity_t;
+
+ucs_status_t uct_eesp_identity_find(const char *rank_config,
+                                    uct_eesp_identity_t *identity);
+
+/* ---- MD: md.c ---------------------------------------------------------- */
+
+typedef struct uct_eesp_md_config {
+    uct_md_config_t        super;
+    char                  *keyring;
+    char                  *policy;
+    char                  *rank;
+    char                  *backend;
+    ucs_config_names_array_t lower;
+    unsigned               key_cache;
+    unsigned               replay_table;
+} uct_eesp_md_config_t;
+
+/* A device of another transport that carries our packets. */
+typedef struct uct_eesp_lower {
+    uct_component_h        component;
+    uct_md_h               md;
+    uct_tl_resource_desc_t resource;
+    char                   name[UCT_DEVICE_NAME_MAX]; /* of our device */
+} uct_eesp_lower_t;
+
+KHASH_MAP_INIT_INT64(uct_eesp_process, uint64_t)
+
+typedef struct uct_eesp_md {
+    uct_md_t                    super;
+    struct eesp_keyring        *keyring;
+    const struct eesp_policy   *policy;
+    uct_eesp_identity_t         identity;
+    char                       *keyring_name;
+    char                       *backend; /* NULL: best */
+    unsigned                    key_cache, replay_table;
+    uct_md_h                   *lower_mds;
+    unsigned                    num_lower_mds;
+    uct_eesp_lower_t           *lowers;
+    unsigned                    num_lowers;
+    /* (namespace, rank) -> process, of the peers seen: shows two processes
+     * with one identity. Guarded by lock: workers may have own threads. */
+    khash_t(uct_eesp_process)   processes;
+    ucs_recursive_spinlock_t    lock;
+} uct_eesp_md_t;
+
+extern ucs_config_field_t uct_eesp_md_config_table[];
+ucs_status_t uct_eesp_md_open(uct_component_t *component, const char *md_name,
+                              const uct_md_config_t *config, uct_md_h *md_p);
+ucs_status_t uct_eesp_query_devices(uct_md_h tl_md,
+                                    uct_tl_device_resource_t **devices_p,
+                                    unsigned *num_devices_p);
+
+/* Whether the user asked for this transport: says how loud a refusal is. */
+int uct_eesp_is_wanted(void);
+#define uct_eesp_refuse(_fmt, ...) \
+    ucs_log(uct_eesp_is_wanted() ? UCS_LOG_LEVEL_ERROR : UCS_LOG_LEVEL_DIAG, \
+            "eesp: " _fmt, ## __VA_ARGS__)
+
+/* ---- lower.c ----------------------------------------------------------- */
+
+ucs_status_t uct_eesp_lower_find(uct_eesp_md_t *md,
+                                 const ucs_config_names_array_t *wanted);
+void uct_eesp_lower_release(uct_eesp_md_t *md);
+const uct_eesp_lower_t *uct_eesp_lower_by_name(const uct_eesp_md_t *md,
+                                               const char *name);
+
+/* ---- address.c --------------------------------------------------------- */
+
+/* Our part of an interface address; the lower's address follows. */
+#define UCT_EESP_ADDRESS_LEN 48
+/* UCX 1.13 packs an interface address's length into six bits. */
+#define UCT_EESP_ADDRESS_MAX 63
+
+typedef struct uct_eesp_address {
+    uint16_t lower_id;
+    uint32_t rank;
+    uint32_t spi;
+    uint8_t  generations[EESP_LEVELS];
+    uint64_t name_space;
+    uint64_t process;
+    uint64_t incarnation;
+    uint8_t  check_value[EESP_CHECK_VALUE_LEN];
+} uct_eesp_address_t;
+
+struct uct_eesp_iface;
+
+/* Names the lower transport, so that its address reaches no other kind. */
+uint16_t uct_eesp_lower_id(const char *tl_name);
+ucs_status_t uct_eesp_address_pack(struct uct_eesp_iface *iface, void *out);
+/* 0 if the format is another version's. */
+int uct_eesp_address_unpack(const void *in, uct_eesp_address_t *address);
+/* Wire-up check: 0, after one line of log, if this peer must be refused. */
+int uct_eesp_address_accept(struct uct_eesp_iface *iface,
+                            const uct_eesp_address_t *address);
+
+/* ---- interface: iface.c ------------------------------------------------ */
+
+typedef struct uct_eesp_iface_config {
+    uct_iface_config_t super;
+    size_t             seg_size;
+} uct_eesp_iface_config_t;
+
+KHASH_SET_INIT_INT64(uct_eesp_incarnation)
+KHASH_MAP_INIT_INT64(uct_eesp_ep, uct_ep_h)
+
+typedef struct uct_eesp_iface {
+    uct_base_iface_t          super;
+    uct_iface_h               lower;
+    const uct_eesp_lower_t   *lower_dev;
+    uct_iface_attr_t          lower_attr;
+    struct eesp_lane         *lane;
+    size_t                    max_data;    /* of an active message */
+    size_t                    max_packet;
+    uint8_t                  *scratch;     /* header and packed data, private */
+    size_t                    rx_front;    /* bytes before data in an element */
+    size_t                    rx_headroom;
+    ucs_mpool_t               rx_mp;
+    uct_recv_desc_t           rx_release;
+    long                      num_pending; /* requests in all our queues */
+    uint64_t                 *sessions;    /* bitmap of Session IDs in use */
+    uint16_t                  next_session;
+    ucs_list_link_t           eps;
+    khash_t(uct_eesp_ep)      by_lower;    /* lower endpoint -> ours */
+    ucs_recursive_spinlock_t  lock;        /* of eps and by_lower: the lower
+                                              may report from another thread */
+    khash_t(uct_eesp_incarnation) known;   /* incarnations of peers */
+    int                       failed;      /* a message is lost for good */
+    int                       told_unknown;
+    uct_worker_cb_id_t        fail_id;
+} uct_eesp_iface_t;
+
+UCS_CLASS_DECLARE(uct_eesp_iface_t, uct_md_h, uct_worker_h,
+                  const uct_iface_params_t*, const uct_iface_config_t*);
+UCS_CLASS_DECLARE_NEW_FUNC(uct_eesp_iface_t, uct_iface_t, uct_md_h,
+                           uct_worker_h, const uct_iface_params_t*,
+                           const uct_iface_config_t*);
+extern ucs_config_field_t uct_eesp_iface_config_table[];
+
+uct_eesp_md_t *uct_eesp_iface_md(const uct_eesp_iface_t *iface);
+ucs_status_t uct_eesp_iface_know(uct_eesp_iface_t *iface,
+                                 uint64_t incarnation);
+
+/* ---- receive: rx.c ----------------------------------------------------- */
+
+ucs_status_t uct_eesp_rx_init(uct_eesp_iface_t *iface,
+                              const uct_iface_params_t *params);
+void uct_eesp_rx_cleanup(uct_eesp_iface_t *iface);
+
+/* ---- endpoint: ep.c, pending.c ----------------------------------------- */
+
+typedef struct uct_eesp_ep {
+    uct_base_ep_t           super;
+    uct_ep_h                lower;
+    struct eesp_destination destination;
+    ucs_list_link_t         list;
+    int                     failed;
+    /* Own pending queue: the lower holds one request for all of it. */
+    ucs_queue_head_t        pending;
+    uct_pending_req_t       lower_req;
+    int                     lower_req_added;
+    int                     dispatching;
+} uct_eesp_ep_t;
+
+UCS_CLASS_DECLARE_NEW_FUNC(uct_eesp_ep_t, uct_ep_t, const uct_ep_params_t*);
+UCS_CLASS_DECLARE_DELETE_FUNC(uct_eesp_ep_t, uct_ep_t);
+
+ucs_status_t uct_eesp_ep_am_short(uct_ep_h tl_ep, uint8_t id, uint64_t header,
+                                  const void *payload, unsigned length);
+ucs_status_t uct_eesp_ep_am_short_iov(uct_ep_h tl_ep, uint8_t id,
+                                      const uct_iov_t *iov, size_t iovcnt);
+ssize_t uct_eesp_ep_am_bcopy(uct_ep_h tl_ep, uint8_t id,
+                             uct_pack_callback_t pack_cb, void *arg,
+                             unsigned flags);
+ucs_status_t uct_eesp_ep_am_zcopy(uct_ep_h tl_ep, uint8_t id,
+                                  const void *header, unsigned header_length,
+                                  const uct_iov_t *iov, size_t iovcnt,
+                                  unsigned flags, uct_completion_t *comp);
+ucs_status_t uct_eesp_ep_pending_add(uct_ep_h tl_ep, uct_pending_req_t *req,
+                                     unsigned flags);
+void uct_eesp_ep_pending_purge(uct_ep_h tl_ep, uct_pending_purge_callback_t cb,
+                               void *arg);
+void uct_eesp_ep_pending_init(uct_eesp_ep_t *ep);
+void uct_eesp_ep_pending_cleanup(uct_eesp_ep_t *ep);
+ucs_status_t uct_eesp_ep_flush(uct_ep_h tl_ep, unsigned flags,
+                               uct_completion_t *comp);
+ucs_status_t uct_eesp_ep_fence(uct_ep_h tl_ep, unsigned flags);
+ucs_status_t uct_eesp_ep_check(uct_ep_h tl_ep, unsigned flags,
+                               uct_completion_t *comp);
+ucs_status_t uct_eesp_ep_query(uct_ep_h tl_ep, uct_ep_attr_t *attr);
+
+/* Sends wait behind requests that wait: order, and pitfall 1 of flush. */
+static UCS_F_ALWAYS_INLINE int uct_eesp_ep_blocked(const uct_eesp_ep_t *ep)
+{
+    return ucs_unlikely(!ucs_queue_is_empty(&ep->pending)) &&
+           !ep->dispatching;
+}
+
+/* ---- component.c ------------------------------------------------------- */
+
+extern uct_component_t uct_eesp_component;
+
+#endif

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * rx: the lower's messages are opened into private memory, never in place: a
+ * shared-memory peer still has the segment mapped.
+ *
+ * Element of the pool, aligned so that UCP's data is:
+ *
+ *     .. | release 8 | headroom | data
+ *          Payload Info Header 4, am header 8 end where data begins
+ *
+ * The release pointer and UCP's use of the headroom come after the opening.
+ */
+#include "plugin.h"
+
+#include <ucs/datastruct/mpool.inl>
+#include <ucs/debug/memtrack_int.h>
+#include <ucs/sys/string.h>
+
+#define UCT_EESP_RX_PREFIX (EESP_PAYLOAD_OFFSET + EESP_AM_HEADER)
+
+static void uct_eesp_rx_release(uct_recv_desc_t *self, void *desc)
+{
+    uct_eesp_iface_t *iface = ucs_container_of(self, uct_eesp_iface_t,
+                                               rx_release);
+
+    ucs_mpool_put_inline(UCS_PTR_BYTE_OFFSET(desc, iface->rx_headroom) -
+                         iface->rx_front);
+}
+
+/*
+ * A lost message under a protocol that never repeats: every endpoint of this
+ * interface fails; if nobody handles that, the process must not go on.
+ */
+static unsigned uct_eesp_rx_fail_progress(void *arg)
+{
+    uct_eesp_iface_t *iface = arg;
+    unsigned handled        = 0;
+    uct_eesp_ep_t *ep;
+    ucs_status_t status;
+    int found;
+
+    iface->fail_id = UCS_CALLBACKQ_ID_NULL;
+    do {
+        /* The handler may destroy endpoints: look again after each. */
+        found = 0;
+        ucs_recursive_spin_lock(&iface->lock);
+        ucs_list_for_each(ep, &iface->eps, list) {
+            if (!ep->failed) {
+                found = ep->failed = 1;
+                break;
+            }
+        }
+        ucs_recursive_spin_unlock(&iface->lock);
+        if (found) {
+            status = uct_iface_handle_ep_err(&iface->super.super,
+                                             &ep->super.super,
+                                             UCS_ERR_CONNECTION_RESET);
+            handled += status == UCS_OK;
+        }
+    } while (found);
+
+    if (handled == 0) {
+        ucs_fatal("eesp: authentication: a message is lost and the program "
+                  "handles no endpoint error: stopping");
+    }
+    return 1;
+}
+
+static void uct_eesp_rx_fail(uct_eesp_iface_t *iface, int error,
+                             const struct eesp_opened *opened)
+{
+    if (iface->failed) {
+        return;
+    }
+
+    iface->failed = 1;
+    ucs_error("eesp: authentication: packet %lu of rank %u over %s/%s refused "
+              "(%s): the message is lost, all endpoints on this device fail",
+              opened->sequence, opened->source_rank,
+              iface->lower_dev->resource.tl_name, iface->lower_dev->name,
+              eesp_strerror(error));
+    /* Not from inside the lower's callback: it still uses its endpoint. */
+    uct_worker_progress_register_safe(&iface->super.worker->super,
+                                      uct_eesp_rx_fail_progress, iface,
+                                      UCS_CALLBACKQ_FLAG_ONESHOT,
+                                      &iface->fail_id);
+}
+
+static void uct_eesp_rx_refused(uct_eesp_iface_t *iface, int error,
+                                const struct eesp_opened *opened)
+{
+    int known = opened->has_source &&
+                (opened->known ||
+                 (kh_get(uct_eesp_incarnation, &iface->known,
+                         opened->incarnation) != kh_end(&iface->known)));
+
+    if ((error == EESP_DROP_REPLAY) && known) {
+        ucs_debug("eesp: replayed packet %lu of rank %u dropped",
+                  opened->sequence, opened->source_rank);
+    } else if (known) {
+        uct_eesp_rx_fail(iface, error, opened);
+    } else if (!iface->told_unknown) {
+        iface->told_unknown = 1;
+        ucs_warn("eesp: authentication: packet of an unknown sender over %s/%s "
+                 "dropped (%s); further ones are only counted",
+                 iface->lower_dev->resource.tl_name, iface->lower_dev->name,
+                 eesp_strerror(error));
+    }
+}
+
+static ucs_status_t uct_eesp_rx_am(void *arg, void *packet, size_t length,
+                                   unsigned flags)
+{
+    uct_eesp_iface_t *iface = arg;
+    struct eesp_opened opened;
+    uint8_t *element, *data, id;
+    ucs_status_t status;
+    void *desc;
+    int ret;
+
+    element = ucs_mpool_get_inline(&iface->rx_mp);
+    if (ucs_unlikely(element == NULL)) {
+        ucs_fatal("eesp: no memory to receive a message");
+    }
+
+    data = element + iface->rx_front;
+    ret  = eesp_open(iface->lane, packet, length, data - UCT_EESP_RX_PREFIX,
+                     UCT_EESP_RX_PREFIX + iface->max_packet, &opened);
+    if ((ret == EESP_OK) && ((opened.length < EESP_AM_HEADER) ||
+                             (opened.payload[0] >= UCT_AM_ID_MAX))) {
+        ret = EESP_DROP_PAYLOAD;
+    }
+    if (ucs_unlikely(ret != EESP_OK)) {
+        ucs_mpool_put_inline(element);
+        uct_eesp_rx_refused(iface, ret, &opened);
+        return UCS_OK;
+    }
+    if (ucs_unlikely(!opened.known)) {
+        (void)uct_eesp_iface_know(iface, opened.incarnation);
+    }
+
+    id                  = opened.payload[0];
+    desc                = data - iface->rx_headroom;
+    uct_recv_desc(desc) = &iface->rx_release;
+    status = uct_iface_invoke_am(&iface->super, id, data,
+                                 opened.length - EESP_AM_HEADER,
+                                 UCT_CB_PARAM_FLAG_DESC);
+    if (status == UCS_OK) {
+        ucs_mpool_put_inline(element);
+    }
+    return UCS_OK;
+}
+
+static ucs_mpool_ops_t uct_eesp_rx_mpool_ops = {
+    .chunk_alloc   = ucs_mpool_chunk_malloc,
+    .chunk_release = ucs_mpool_chunk_free,
+};
+
+ucs_status_t uct_eesp_rx_init(uct_eesp_iface_t *iface,
+                              const uct_iface_params_t *params)
+{
+    size_t align, align_offset, element;
+    ucs_status_t status;
+
+    iface->rx_release.cb = uct_eesp_rx_release;
+    iface->rx_headroom   = (params->field_mask &
+                            UCT_IFACE_PARAM_FIELD_RX_HEADROOM) ?
+                           params->rx_headroom : 0;
+    iface->rx_front      = ucs_max(iface->rx_headroom +
+                                   sizeof(uct_recv_desc_t*),
+                                   UCT_EESP_RX_PREFIX);
+    element              = iface->rx_front + iface->max_packet;
+
+    status = uct_iface_param_am_alignment(params, iface->max_data,
+                                          iface->rx_front, iface->rx_front,
+                                          &align, &align_offset);
+    if (status != UCS_OK) {
+        goto err;
+    }
+
+    status = ucs_mpool_init(&iface->rx_mp, 0, element, align_offset, align, 64,
+                            UINT_MAX, &uct_eesp_rx_mpool_ops, "eesp_rx");
+    if (status != UCS_OK) {
+        goto err;
+    }
+
+    status = uct_iface_set_am_handler(iface->lower, EESP_AM_LOWER,
+                                      uct_eesp_rx_am, iface, 0);
+    if (status == UCS_OK) {
+        return UCS_OK;
+    }
+
+    ucs_mpool_cleanup(&iface->rx_mp, 1);
+err:
+    iface->rx_front = 0; /* there is no pool to clean up */
+    return status;
+}
+
+void uct_eesp_rx_cleanup(uct_eesp_iface_t *iface)
+{
+    if (iface->rx_front != 0) {
+        ucs_mpool_cleanup(&iface->rx_mp, 1);
+    }
+}
