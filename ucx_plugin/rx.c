@@ -23,8 +23,8 @@ static void uct_eesp_rx_release(uct_recv_desc_t *self, void *desc)
     uct_eesp_iface_t *iface = ucs_container_of(self, uct_eesp_iface_t,
                                                rx_release);
 
-    ucs_mpool_put_inline(UCS_PTR_BYTE_OFFSET(desc, iface->rx_headroom) -
-                         iface->rx_front);
+    ucs_mpool_put_inline(UCS_PTR_BYTE_OFFSET(desc, iface->rx_headroom -
+                                             (ptrdiff_t)iface->rx_front));
 }
 
 /*
