@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* replay: strict order in each source, and a full table. */
+#include "unit.h"
+
+#include "replay.h"
+
+static struct eesp_replay_source source(uint64_t incarnation, uint64_t rank,
+                                        uint16_t session)
+{
+    return (struct eesp_replay_source){incarnation, rank, session};
+}
+
+/* As an opened packet goes: find, check, commit. */
+static int take(struct eesp_replay_table *table, struct eesp_replay_source s,
+                uint64_t sequence)
+{
+    struct eesp_replay_entry *entry = eesp_replay_find(table, &s);
+    int ret = eesp_replay_check(table, entry, sequence);
+
+    if (ret == EESP_OK)
+        eesp_replay_commit(table, entry, &s, sequence);
+    return ret;
+}
+
+static void strict(void **unused)
+{
+    struct eesp_replay_table *t = eesp_replay_create(4);
+    struct eesp_replay_source s = source(1, 2, 3);
+
+    (void)unused;
+    assert_non_null(t);
+    assert_int_equal(take(t, s, 0), EESP_DROP_REPLAY);
+    assert_int_equal(take(t, s, 5), EESP_OK); /* need not start at 1 */
+    assert_int_equal(take(t, s, 0), EESP_DROP_REPLAY);
+    assert_int_equal(take(t, s, 4), EESP_DROP_REPLAY);
+    assert_int_equal(take(t, s, 5), EESP_DROP_REPLAY);
+    assert_int_equal(take(t, s, 6), EESP_OK);
+    assert_int_equal(take(t, s, 1000), EESP_OK); /* gaps are allowed */
+    assert_int_equal(take(t, s, 999), EESP_DROP_REPLAY);
+    assert_int_equal(take(t, s, UINT64_MAX), EESP_OK);
+    assert_int_equal(take(t, s, UINT64_MAX), EESP_DROP_REPLAY);
+    assert_int_equal(take(t, s, 1), EESP_DROP_REPLAY);
+    eesp_replay_destroy(t);
+}
+
+/* A check alone, as for a forged packet, leaves no trace. */
+static void check_changes_nothing(void **unused)
+{
+    struct eesp_replay_table *t = eesp_replay_create(1);
+    struct eesp_replay_source s = source(1, 2, 3), other = source(9, 9, 9);
+    uint64_t i;
+
+    (void)unused;
+    for (i = 0; i < 1000; i++) {
+        struct eesp_replay_source forged = source(i, i, (uint16_t)i);
+
+        assert_int_equal(eesp_replay_check(t, eesp_replay_find(t, &forged), 7),
+                         EESP_OK);
+    }
+    assert_int_equal(take(t, s, 10), EESP_OK);
+    assert_int_equal(eesp_replay_check(t, eesp_replay_find(t, &s), 50),
+                     EESP_OK);
+    assert_int_equal(take(t, s, 11), EESP_OK);
+    assert_int_equal(take(t, other, 1), EESP_DROP_REPLAY_FULL);
+    eesp_replay_destroy(t);
+}
+
+static void sources_apart(void **unused)
+{
+    struct eesp_replay_table *t = eesp_replay_create(8);
+
+    (void)unused;
+    assert_int_equal(take(t, source(1, 1, 1), 100), EESP_OK);
+    assert_int_equal(take(t, source(2, 1, 1), 1), EESP_OK);
+    assert_int_equal(take(t, source(1, 2, 1), 1), EESP_OK);
+    assert_int_equal(take(t, source(1, 1, 2), 1), EESP_OK);
+    assert_int_equal(take(t, source(1, 1, 1), 100), EESP_DROP_REPLAY);
+    assert_int_equal(take(t, source(1, 1, 2), 2), EESP_OK);
+    /* All zero is a source like any other. */
+    assert_int_equal(take(t, source(0, 0, 0), 1), EESP_OK);
+    assert_int_equal(take(t, source(0, 0, 0), 1), EESP_DROP_REPLAY);
+    eesp_replay_destroy(t);
+}
+
+static void commit_tells_new(void **unused)
+{
+    struct eesp_replay_table *t = eesp_replay_create(2);
+    struct eesp_replay_source s = source(1, 1, 1);
+
+    (void)unused;
+    assert_int_equal(eesp_replay_commit(t, eesp_replay_find(t, &s), &s, 1), 1);
+    assert_int_equal(eesp_replay_commit(t, eesp_replay_find(t, &s), &s, 2), 0);
+    eesp_replay_destroy(t);
+}
+
+static void full(void **unused)
+{
+    static const unsigned sizes[] = {1, 2, 3, 7, 64, 1000};
+    size_t i;
+
+    (void)unused;
+    for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        struct eesp_replay_table *t = eesp_replay_create(sizes[i]);
+        unsigned j, round;
+
+        for (j = 0; j < sizes[i]; j++)
+            assert_int_equal(take(t, source(j, 0, 0), 1), EESP_OK);
+        for (round = 2; round < 5; round++) {
+            for (j = 0; j < 200; j++)
+                assert_int_equal(take(t, source(sizes[i] + j, 0, 0), round),
+                                 EESP_DROP_REPLAY_FULL);
+            /* No old source has given way: none forgets its number. */
+            for (j = 0; j < sizes[i]; j++) {
+                assert_int_equal(take(t, source(j, 0, 0), round - 1),
+                                 EESP_DROP_REPLAY);
+                assert_int_equal(take(t, source(j, 0, 0), round), EESP_OK);
+            }
+        }
+        eesp_replay_destroy(t);
+    }
+}
+
+/* Against a plain array that cannot be wrong. */
+static void model(void **unused)
+{
+    enum { SOURCES = 500, ROOM = 300 };
+    static uint64_t highest[SOURCES];
+    struct eesp_replay_table *t = eesp_replay_create(ROOM);
+    unsigned live = 0, i;
+    uint64_t x = 12345;
+
+    (void)unused;
+    for (i = 0; i < 200000; i++) {
+        unsigned n;
+        uint64_t sequence;
+        int wanted;
+
+        x        = x * 6364136223846793005u + 1442695040888963407u;
+        n        = (unsigned)(x >> 33) % SOURCES;
+        sequence = highest[n] + (x >> 60) - 7;
+        if (highest[n] < 8)
+            sequence = x >> 60;
+        wanted = sequence <= highest[n]                 ? EESP_DROP_REPLAY :
+                 highest[n] == 0 && live == ROOM        ? EESP_DROP_REPLAY_FULL :
+                                                          EESP_OK;
+        assert_int_equal(take(t, source(n / 100, n % 10, (uint16_t)(n / 10 % 10)),
+                              sequence),
+                         wanted);
+        if (wanted != EESP_OK)
+            continue;
+        live      += highest[n] == 0;
+        highest[n] = sequence;
+    }
+    assert_int_equal(live, ROOM);
+    eesp_replay_destroy(t);
+    eesp_replay_destroy(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(strict),        cmocka_unit_test(check_changes_nothing),
+        cmocka_unit_test(sources_apart), cmocka_unit_test(commit_tells_new),
+        cmocka_unit_test(full),          cmocka_unit_test(model),
+    };
+
+    return cmocka_run_group_tests_name("replay", tests, NULL, NULL);
+}
