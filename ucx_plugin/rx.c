@@ -16,6 +16,10 @@
 #include <ucs/debug/memtrack_int.h>
 #include <ucs/sys/string.h>
 
+#include "bytes.h"
+#include "wire.h"
+
+#define UCT_EESP_DAMAGED_BITS 4
 #define UCT_EESP_RX_PREFIX (EESP_PAYLOAD_OFFSET + EESP_AM_HEADER)
 
 static void uct_eesp_rx_release(uct_recv_desc_t *self, void *desc)
@@ -86,18 +90,65 @@ static void uct_eesp_rx_fail(uct_eesp_iface_t *iface, int error,
                                       &iface->fail_id);
 }
 
+/*
+ * Whether a refused packet is a peer's, by the source incarnation at its place
+ * in our packets: 64 random bits that nobody off the path knows. Up to
+ * UCT_EESP_DAMAGED_BITS wrong ones make a damaged peer's packet, not a
+ * stranger's: whatever bit was flipped on the way, the loss is noticed.
+ */
+static int uct_eesp_rx_is_peers(const uct_eesp_iface_t *iface,
+                                const uint8_t *packet, size_t length)
+{
+    const struct eesp_policy *policy = uct_eesp_iface_md(iface)->policy;
+    size_t offset = eesp_policy_info(policy)->compact_id ?
+                    EESP_COMPACT_INCARNATION : EESP_FULL_INCARNATION;
+    uint64_t incarnation;
+    khiter_t iter;
+
+    if (length < offset + sizeof(incarnation)) {
+        return 0;
+    }
+
+    incarnation = load64(packet + offset);
+    for (iter = kh_begin(&iface->known); iter != kh_end(&iface->known);
+         ++iter) {
+        if (kh_exist(&iface->known, iter) &&
+            (ucs_popcount(kh_key(&iface->known, iter) ^ incarnation) <=
+             UCT_EESP_DAMAGED_BITS)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* A packet that came twice has done no harm; one damaged into that look has. */
+static int uct_eesp_rx_is_replay(uct_eesp_iface_t *iface, int error,
+                                 const void *packet, size_t length)
+{
+    int replay = 0;
+    void *scratch;
+
+    if (error != EESP_DROP_REPLAY) {
+        return 0;
+    }
+
+    scratch = ucs_mpool_get(&iface->rx_mp);
+    if (scratch != NULL) {
+        replay = eesp_verify(iface->lane, packet, length, scratch,
+                             iface->max_packet) == EESP_OK;
+        ucs_mpool_put(scratch);
+    }
+    return replay;
+}
+
 static void uct_eesp_rx_refused(uct_eesp_iface_t *iface, int error,
+                                const void *packet, size_t length,
                                 const struct eesp_opened *opened)
 {
-    int known = opened->has_source &&
-                (opened->known ||
-                 (kh_get(uct_eesp_incarnation, &iface->known,
-                         opened->incarnation) != kh_end(&iface->known)));
-
-    if ((error == EESP_DROP_REPLAY) && known) {
+    if (uct_eesp_rx_is_replay(iface, error, packet, length)) {
         ucs_debug("eesp: replayed packet %lu of rank %u dropped",
                   opened->sequence, opened->source_rank);
-    } else if (known) {
+    } else if (uct_eesp_rx_is_peers(iface, packet, length)) {
         uct_eesp_rx_fail(iface, error, opened);
     } else if (!iface->told_unknown) {
         iface->told_unknown = 1;
@@ -132,7 +183,7 @@ static ucs_status_t uct_eesp_rx_am(void *arg, void *packet, size_t length,
     }
     if (ucs_unlikely(ret != EESP_OK)) {
         ucs_mpool_put_inline(element);
-        uct_eesp_rx_refused(iface, ret, &opened);
+        uct_eesp_rx_refused(iface, ret, packet, length, &opened);
         return UCS_OK;
     }
     if (ucs_unlikely(!opened.known)) {

@@ -296,6 +296,14 @@ EESP_API int eesp_open(struct eesp_lane *lane, const void *packet,
                        size_t length, void *plaintext, size_t size,
                        struct eesp_opened *opened);
 
+/*
+ * Tells a packet that was sent twice (EESP_DROP_REPLAY) from one whose number
+ * was damaged: EESP_OK if it is authentic whatever its sequence number, else
+ * why not. Releases nothing: scratch (size >= length) is wiped.
+ */
+EESP_API int eesp_verify(struct eesp_lane *lane, const void *packet,
+                         size_t length, void *scratch, size_t size);
+
 /* ---- Header only --------------------------------------------------------
  * Reads a packet's header without any key, for tools.
  */

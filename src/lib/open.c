@@ -163,9 +163,12 @@ static int decrypt(struct eesp_lane *lane, struct incoming *in,
     return ret;
 }
 
-/* Who says to have sent this, whatever becomes of the packet. */
+/*
+ * Who says to have sent this, whatever becomes of the packet. follow: look at
+ * its place in the replay table.
+ */
 static void show_source(const struct eesp_lane *lane, struct incoming *in,
-                        struct eesp_opened *opened)
+                        int follow, struct eesp_opened *opened)
 {
     const struct eesp_header *header = &in->header;
 
@@ -181,7 +184,7 @@ static void show_source(const struct eesp_lane *lane, struct incoming *in,
     opened->session_id  = header->session_id;
     opened->has_source  = 1;
     in->entry           = NULL;
-    if (lane->replay != NULL && !lane->impersonating) {
+    if (follow && lane->replay != NULL && !lane->impersonating) {
         in->entry     = eesp_replay_find(lane->replay, &in->source);
         opened->known = in->entry->highest != 0;
     }
@@ -189,7 +192,7 @@ static void show_source(const struct eesp_lane *lane, struct incoming *in,
 
 static int open_packet(struct eesp_lane *lane, const uint8_t *packet,
                        size_t length, uint8_t *plaintext, size_t size,
-                       struct eesp_opened *opened)
+                       int follow, struct eesp_opened *opened)
 {
     struct incoming in;
     size_t body;
@@ -202,7 +205,7 @@ static int open_packet(struct eesp_lane *lane, const uint8_t *packet,
         ret = read_header(&in, packet, length);
     if (ret != EESP_OK)
         return ret;
-    show_source(lane, &in, opened);
+    show_source(lane, &in, follow, opened);
     ret = check(lane, &in);
     if (ret != EESP_OK)
         return ret;
@@ -227,10 +230,21 @@ int eesp_open(struct eesp_lane *lane, const void *packet, size_t length,
     int ret;
 
     memset(opened, 0, sizeof(*opened));
-    ret = open_packet(lane, packet, length, plaintext, size, opened);
+    ret = open_packet(lane, packet, length, plaintext, size, 1, opened);
     if (ret == EESP_OK)
         lane->counters.opened++;
     else
         lane->counters.dropped[-ret]++;
+    return ret;
+}
+
+int eesp_verify(struct eesp_lane *lane, const void *packet, size_t length,
+                void *scratch, size_t size)
+{
+    struct eesp_opened opened = {.payload = NULL};
+    int ret = open_packet(lane, packet, length, scratch, size, 0, &opened);
+
+    if (ret == EESP_OK)
+        explicit_bzero(scratch, length);
     return ret;
 }

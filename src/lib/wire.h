@@ -25,6 +25,9 @@
 #define EESP_OPTION_COMPACT 0xE1
 #define EESP_FULL_FIXED   24 /* bytes of the full option before selectors */
 #define EESP_COMPACT_LEN  20
+/* Where the source incarnation lies, from the start of a packet of ours. */
+#define EESP_FULL_INCARNATION    (EESP_BASE_LEN + 16)
+#define EESP_COMPACT_INCARNATION (EESP_BASE_LEN + 12)
 #define EESP_FORMAT       1  /* version nibble of the full option */
 #define EESP_FLAG_BOUND   0x80 /* D */
 #define EESP_NEXT_HEADER  253 /* experimental: a UCX payload */
