@@ -29,7 +29,7 @@ CONN_REQ = 1
 MAX_PAYLOAD = 4000
 LISTEN = "0A"
 HERE = ("0100007F", "00000000")
-DEFAULT_SPI = 65602
+DEFAULT_SPI = 65537  # what `eesp keygen` gives its first policy
 
 
 def listening_ports(pid):

@@ -15,6 +15,7 @@
 
 # What the plugin says, as extended regular expressions.
 says_no_keyring='UCX_EESP_KEYRING'
+says_missing='make one with: eesp keygen'
 says_unreadable='Permission denied; mend it with: chown'
 says_readable_by_others='mend it with: chmod'
 says_empty='empty file'
@@ -51,7 +52,7 @@ capture_start() {
     tcpdump_pid=$!
     background=("$tcpdump_pid")
     for _ in {1..50}; do
-        grep -q 'listening on' "$work/tcpdump" && return
+        grep -qs 'listening on' "$work/tcpdump" && return
         sleep 0.1
     done
     note "tcpdump does not start: $(tail -n 1 "$work/tcpdump")"
@@ -170,6 +171,7 @@ bad_keyring() {
 }
 
 keyring_cases() {
+    local keyring
     # The directories are passable, so that only the file's own mode decides.
     chmod 711 "$work" "$keyrings"
     accepted "good keyring" "${keyed[@]}" -- "$MPI_CHECK" marker
@@ -181,7 +183,7 @@ keyring_cases() {
         refused "no keyring" "$says_no_keyring" "${tls[@]}" -- \
             "$MPI_CHECK" marker
     fi
-    bad_keyring "missing keyring" "$says_no_keyring" "$keyrings/missing.jwks"
+    bad_keyring "missing keyring" "$says_missing" "$keyrings/missing.jwks"
 
     RUN_USER=nobody bad_keyring "keyring of root, job of nobody" \
         "$says_unreadable" "$good"
@@ -213,10 +215,14 @@ keyring_cases() {
         'k["keys"][0]["k"] = "AAECAwQFBgcICQoLDA0ODw"'
     bad_keyring "key of 16 bytes" "$says_short_key" "$keyrings/short.jwks"
 
+    # Another site's keyring, and one that differs in the bytes of one key only.
     make_keyring "$keyrings/foreign.jwks"
-    refused "foreign keyring on rank 1" "$says_foreign" "${keyed[@]}" -- \
-        "$on_rank" 1 UCX_EESP_KEYRING="$keyrings/foreign.jwks" \
-        "$MPI_CHECK" marker
+    edit "$good" "$keyrings/altered.jwks" 'k["keys"][0]["k"] = "A" * 43'
+    for keyring in foreign altered; do
+        refused "$keyring keyring on rank 1" "$says_foreign" "${keyed[@]}" -- \
+            "$on_rank" 1 UCX_EESP_KEYRING="$keyrings/$keyring.jwks" \
+            "$MPI_CHECK" marker
+    done
 }
 
 # happened NAME: the shim reported its fault, so the case tested something.
@@ -239,6 +245,7 @@ damaged() {
     happened "$name"
 }
 
+# Byte 30 is in the sequence number of a packet with the compact option.
 wire_cases() {
     damaged "flipped bit in the ciphertext" "$says_damaged" flip NTH=200
     damaged "flipped bit in the ICV" "$says_damaged" flip NTH=200 OFFSET=-1
