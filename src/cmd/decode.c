@@ -49,7 +49,7 @@ static void print_help(void)
         "sealed data is recognised.\n\n"
         "Examples:\n"
         "  eesp decode --keyring keyring.jwks < packets.hex\n"
-        "  tcpdump -i lo -w job.pcap tcp\n"
+        "  tcpdump -i lo -B 65536 -w job.pcap tcp\n"
         "  eesp decode --keyring keyring.jwks --pcap job.pcap --limit 10\n"
         "  eesp decode --pcap job.pcap --json | jq -r "
         "'select(.opened).payload'\n",

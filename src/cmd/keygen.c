@@ -18,9 +18,9 @@ static void print_help(void)
         "Usage: eesp keygen --levels LEVEL[,LEVEL]... --out FILE [OPTION]...\n"
         "\n"
         "Makes a keyring file, mode 0600, with a fresh 256-bit root key for "
-        "each level and\ntwo policies that are ready for use: \"ranks\" for "
-        "MPI jobs (needs the job or task\nlevel) and \"pairs\" for programs "
-        "without a launcher.\n\n"
+        "each level\nand two policies ready for use: \"ranks\" for MPI jobs "
+        "(needs the job or task\nlevel) and \"pairs\" for programs without "
+        "a launcher.\n\n"
         "  --levels LIST     some of domain,tenant,job,task\n"
         "  --out FILE        file to make; - for standard output\n"
         "  --kid LEVEL=ID    id of the key of a level, 1 to 32 of "
@@ -32,8 +32,7 @@ static void print_help(void)
         "  -h, --help        this text\n\n"
         "Examples:\n"
         "  eesp keygen --levels domain,job --out keyring.jwks\n"
-        "  eesp keygen --levels job --kid job=job-42 --lifetime 12h --out "
-        "job.jwks\n");
+        "  eesp keygen --levels job --kid job=job-42 --lifetime 12h --out 42.jwks\n");
 }
 
 /* Level of that name, or EESP_LEVELS. */
