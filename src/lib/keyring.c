@@ -107,6 +107,18 @@ static void wiping_free(void *memory)
     free(memory);
 }
 
+/*
+ * jansson's text ends with the token it stood at, which may be half of a key.
+ * Only where a member stands twice is it the member's name.
+ */
+static void hide_token(json_error_t *error)
+{
+    char *token = strstr(error->text, " near '");
+
+    if (token != NULL && json_error_code(error) != json_error_duplicate_key)
+        *token = '\0';
+}
+
 static int parse_json(struct eesp_keyring *keyring, const char *name,
                       const void *text, size_t length, char why[EESP_WHY_LEN])
 {
@@ -121,12 +133,15 @@ static int parse_json(struct eesp_keyring *keyring, const char *name,
     if (old_malloc == malloc && old_free == free)
         json_set_alloc_funcs(malloc, wiping_free);
     document = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
-    if (document == NULL)
+    if (document == NULL) {
+        hide_token(&error);
         ret = eesp_keyring_refuse(why, name, "line %d: not a keyring (%s); "
                                   "make one with eesp keygen", error.line,
                                   error.text);
-    else
+    } else {
         ret = parse_document(keyring, document, name, why);
+    }
+    explicit_bzero(&error, sizeof(error));
     json_decref(document);
     json_set_alloc_funcs(old_malloc, old_free);
     pthread_mutex_unlock(&json_lock);
