@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * keyring_policy: each member, each rule of wire-format section 1, and the
+ * message that names it.
+ */
+#include "ring.h"
+
+/* One case: member of the policy, its value as JSON, and what is said. */
+struct change {
+    const char *member, *value, *message; /* message NULL: accepted */
+};
+
+static json_t *changed(const struct change *c)
+{
+    json_t *ring = ring_json(7), *policy = ring_policy(ring, 0), *value;
+
+    if (c->value == NULL) {
+        assert_int_equal(json_object_del(policy, c->member), 0);
+        return ring;
+    }
+    value = json_loads(c->value, JSON_DECODE_ANY, NULL);
+    assert_non_null(value);
+    json_object_set_new(policy, c->member, value);
+    return ring;
+}
+
+static void try_ring(json_t *ring, const char *message)
+{
+    struct eesp_keyring *keyring;
+    char why[EESP_WHY_LEN];
+    int ret = ring_try(ring, &keyring, why);
+
+    if (message == NULL) {
+        if (ret != EESP_OK)
+            fail_msg("%s", why);
+        eesp_keyring_free(keyring);
+        return;
+    }
+    if (ret == EESP_OK)
+        fail_msg("accepted, though: %s", message);
+    assert_int_equal(ret, EESP_ERR_KEYRING);
+    assert_null(keyring);
+    assert_int_equal(strncmp(why, "ring.jwks: policy ", 18), 0);
+    if (strstr(why, message) == NULL)
+        fail_msg("\"%s\" does not say: %s", why, message);
+}
+
+static void try_all(const struct change *changes, size_t count)
+{
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        try_ring(changed(&changes[i]), changes[i].message);
+}
+
+#define TRY(_changes) try_all(_changes, sizeof(_changes) / sizeof(_changes[0]))
+
+static void members(void **unused)
+{
+    static const struct change c[] = {
+        {"comment", "\"x\"", "unknown policy member \"comment\""},
+        {"eesp_replay", "\"off\"", "unknown policy member \"eesp_replay\""},
+        {"Replay", "\"off\"", "unknown policy member \"Replay\""},
+        {"partitioned", "true", "unknown policy member \"partitioned\""},
+        {"client", "\"source\"", "unknown policy member \"client\""},
+        {"commit", "false", "unknown policy member \"commit\""},
+        {"spi", NULL, "\"spi\" must be"},
+        {"spi", "0", "\"spi\" must be"},
+        {"spi", "\"65602\"", "\"spi\" must be"},
+        {"spi", "4294967296", "\"spi\" must be"},
+        {"spi", "-1", "\"spi\" must be"},
+        {"spi", "4294967295", NULL},
+        {"name", NULL, "\"name\" must be"},
+        {"name", "7", "\"name\" must be"},
+        {"name", "\"\"", "\"name\" must be 1 to 32"},
+        {"name", "\"a b\"", "\"name\" must be 1 to 32"},
+        {"name", "\"a23456789012345678901234567890123\"", "1 to 32"},
+        {"name", "\"a2345678901234567890123456789012\"", NULL},
+        {"profile", NULL, "\"profile\" must be a string"},
+        {"profile", "\"psp\"", "profile \"psp\" is not one of: sl1"},
+        {"kdf", NULL, "\"kdf\" must be a string"},
+        {"kdf", "1", "\"kdf\" must be a string"},
+        {"kdf", "\"hkdf-sha256\"", "not one of: cmac-aes256"},
+        {"aead", NULL, "\"aead\" must be a string"},
+        {"aead", "\"aes-128-gcm\"", "not one of: aes-256-gcm"},
+        {"aead", "\"aes-256-gmac\"", "not one of: aes-256-gcm"},
+        {"bind_destination", "1", "\"bind_destination\" must be"},
+        {"bind_destination", "\"true\"", "\"bind_destination\" must be"},
+        {"bind_destination", "null", "\"bind_destination\" must be"},
+        {"replay", "\"on\"", "replay \"on\" is not one of"},
+        {"replay", "\"window\"", "replay \"window\" is not one of"},
+        {"replay", "true", "is not one of: strict, off"},
+        {"replay", "null", "is not one of: strict, off"},
+        {"replay", "\"strict\"", NULL},
+        {"replay", "\"off\"", NULL},
+        {"epoch", "65535", NULL},
+        {"epoch", "65536", "\"epoch\" must be"},
+        {"epoch", "1.0", "\"epoch\" must be"},
+        {"epoch_window", "32767", NULL},
+        {"epoch_window", "32768", "\"epoch_window\" must be"},
+        {"domain_id", "4294967295", NULL},
+        {"domain_id", "4294967296", "\"domain_id\" must be"},
+        {"compact_id", "255", NULL},
+        {"compact_id", "256", "\"compact_id\" must be"},
+        {"compact_id", "true", "\"compact_id\" must be"},
+    };
+
+    (void)unused;
+    TRY(c);
+}
+
+static void levels(void **unused)
+{
+    static const struct change c[] = {
+        {"levels", NULL, "at least one level"},
+        {"levels", "{}", "at least one level"},
+        {"levels", "[\"domain\"]", "at least one level"},
+        {"levels", "\"domain\"", "at least one level"},
+        {"levels", "{\"rack\": \"cluster-a\"}", "\"rack\" must be one of"},
+        {"levels", "{\"domain\": 7}", "\"domain\" must be one of"},
+        {"levels", "{\"domain\": \"a b\"}", "\"domain\" must be one of"},
+        {"levels", "{\"job\": \"cluster-a\"}",
+         "no job key has the id \"cluster-a\""},
+        {"levels", "{\"job\": \"job-43\"}", "no job key has the id \"job-43\""},
+        {"levels", "{\"job\": \"job-42\"}", NULL},
+    };
+
+    (void)unused;
+    TRY(c);
+}
+
+static void selectors(void **unused)
+{
+    static const struct change c[] = {
+        {"selectors", NULL, "\"selectors\" must be a non-empty array"},
+        {"selectors", "[]", "\"selectors\" must be a non-empty array"},
+        {"selectors", "\"ranks\"", "\"selectors\" must be a non-empty array"},
+        {"selectors", "{\"ranks\": true}", "must be a non-empty array"},
+        {"selectors", "[\"Ranks\"]", "\"Ranks\" is repeated or not one of"},
+        {"selectors", "[\"flow\"]", "\"flow\" is repeated or not one of"},
+        {"selectors", "[1]", "(not a string)"},
+        {"selectors", "[\"ranks\", \"ranks\"]", "\"ranks\" is repeated"},
+        {"selectors", "[\"ranks\", \"source\", \"destination\"]", NULL},
+        {"selectors", "[\"destination\"]", "need ranks or source"},
+        {"selectors", "[\"source\"]", NULL}, /* bound to the destination */
+    };
+
+    (void)unused;
+    TRY(c);
+}
+
+/* S + ceil(log2(max_payload / 16)) <= 36, at every edge. */
+static void data_limit(void **unused)
+{
+    static const struct change c[] = {
+        {"max_payload", "63", "max_payload must be at least 64"},
+        {"max_payload", "0", "max_payload must be at least 64"},
+        {"max_payload", "64", NULL},
+        {"max_payload", "65536", NULL},
+        {"max_payload", "65537", "data limit of a key"},
+        {"max_payload", "1048577", "\"max_payload\" must be"},
+        {"phase_shift", "0", NULL},
+        {"phase_shift", "24", NULL},
+        {"phase_shift", "25", "data limit of a key"},
+        {"phase_shift", "48", "data limit of a key"},
+        {"phase_shift", "49", "\"phase_shift\" must be"},
+    };
+    unsigned shift, bits;
+
+    (void)unused;
+    TRY(c);
+    for (bits = 6; bits <= 20; bits++)
+        for (shift = 14; shift <= 36; shift++) {
+            json_t *ring = ring_json(7), *policy = ring_policy(ring, 0);
+            json_t *more;
+
+            json_object_set_new(policy, "max_payload",
+                                json_integer((json_int_t)1 << bits));
+            json_object_set_new(policy, "phase_shift",
+                                json_integer((json_int_t)shift));
+            more = json_deep_copy(ring);
+            try_ring(ring, bits - 4 + shift <= 36 ? NULL : "must not exceed 36");
+            json_object_set_new(ring_policy(more, 0), "max_payload",
+                                json_integer(((json_int_t)1 << bits) + 1));
+            if (bits < 20)
+                try_ring(more, bits - 3 + shift <= 36 ? NULL :
+                                                        "must not exceed 36");
+            else
+                json_decref(more);
+        }
+}
+
+/* Rules that are about more than one member. */
+static void rules(void **unused)
+{
+    static const struct {
+        const char *levels, *selectors, *replay;
+        int bind, compact;
+        const char *message;
+    } c[] = {
+        /* two jobs must not share contexts */
+        {"{\"domain\":\"cluster-a\"}", "[\"ranks\"]", "strict", 1, 0,
+         "ranks needs a job or task level"},
+        {"{\"domain\":\"cluster-a\"}", "[\"source\"]", "strict", 1, 0, NULL},
+        {"{\"job\":\"job-42\"}", "[\"ranks\"]", "strict", 1, 0, NULL},
+        /* replay memory does not outlive a restart */
+        {"{\"job\":\"job-42\"}", "[\"ranks\"]", "strict", 0, 0,
+         "replay \"strict\" needs bind_destination"},
+        {"{\"job\":\"job-42\"}", "[\"ranks\"]", "off", 0, 0, NULL},
+        /* nor may one packet be for everybody */
+        {"{\"job\":\"job-42\"}", "[\"source\"]", "off", 0, 0,
+         "without a destination selector, bind_destination is needed"},
+        {"{\"job\":\"job-42\"}", "[\"source\",\"destination\"]", "off", 0, 0,
+         NULL},
+        {"{\"job\":\"job-42\"}", "[\"source\"]", "off", 1, 0, NULL},
+        /* the compact option carries ranks and nothing else */
+        {"{\"job\":\"job-42\"}", "[\"ranks\"]", "strict", 1, 1, NULL},
+        {"{\"job\":\"job-42\"}", "[\"source\"]", "strict", 1, 1,
+         "compact_id needs the selectors"},
+        {"{\"job\":\"job-42\"}", "[\"ranks\",\"source\"]", "strict", 1, 1,
+         "compact_id needs the selectors"},
+    };
+    size_t i;
+
+    (void)unused;
+    for (i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+        json_t *ring = ring_json(7), *policy = ring_policy(ring, 0);
+
+        json_object_set_new(policy, "levels",
+                            json_loads(c[i].levels, 0, NULL));
+        json_object_set_new(policy, "selectors",
+                            json_loads(c[i].selectors, 0, NULL));
+        json_object_set_new(policy, "replay", json_string(c[i].replay));
+        json_object_set_new(policy, "bind_destination",
+                            json_boolean(c[i].bind));
+        if (c[i].compact)
+            json_object_set_new(policy, "compact_id", json_integer(1));
+        try_ring(ring, c[i].message);
+    }
+}
+
+static void defaults(void **unused)
+{
+    struct eesp_keyring *keyring = ring_parse(ring_json(7));
+    const struct eesp_policy_info *p =
+        eesp_policy_info(eesp_keyring_policy_at(keyring, 0));
+
+    (void)unused;
+    assert_int_equal(p->phase_shift, 24);
+    assert_int_equal(p->bind_destination, 1);
+    assert_int_equal(p->replay, EESP_REPLAY_STRICT);
+    assert_int_equal(p->epoch_window, 1);
+    assert_int_equal(p->max_payload, 65536);
+    assert_int_equal(p->compact_id, 0);
+    assert_int_equal(p->levels, 5);
+    assert_string_equal(p->key_id[EESP_DOMAIN], "cluster-a");
+    assert_string_equal(p->key_id[EESP_TENANT], "");
+    assert_string_equal(p->key_id[EESP_JOB], "job-42");
+    eesp_keyring_free(keyring);
+}
+
+/* One SPI has one policy, and a name or a number means one policy. */
+static void twice(void **unused)
+{
+    json_t *ring = ring_json(7), *second = policy_json();
+
+    (void)unused;
+    json_array_append(json_object_get(ring, "eesp_policies"), second);
+    try_ring(json_deep_copy(ring), "policy 2: SPI 65602 is in use");
+    json_object_set_new(second, "spi", json_integer(1));
+    try_ring(json_deep_copy(ring), "policy 2: name or SPI \"default\" is in use");
+    json_object_set_new(second, "name", json_string("65602"));
+    try_ring(json_deep_copy(ring), "is in use by another policy");
+    json_object_set_new(second, "name", json_string("second"));
+    try_ring(json_deep_copy(ring), NULL);
+    json_array_set_new(json_object_get(ring, "eesp_policies"), 1,
+                       json_string("default"));
+    try_ring(ring, "policy 2: not an object");
+    json_decref(second);
+}
+
+static void too_many(void **unused)
+{
+    json_t *ring = ring_json(7), *list = json_object_get(ring, "eesp_policies");
+    struct eesp_keyring *keyring;
+    char name[20], why[EESP_WHY_LEN];
+    int i;
+
+    (void)unused;
+    for (i = 2; i <= 257; i++) {
+        json_t *policy = policy_json();
+
+        snprintf(name, sizeof(name), "p%d", i);
+        json_object_set_new(policy, "spi", json_integer(i));
+        json_object_set_new(policy, "name", json_string(name));
+        json_array_append_new(list, policy);
+        if (i == 256)
+            try_ring(json_deep_copy(ring), NULL);
+    }
+    assert_int_equal(ring_try(ring, &keyring, why), EESP_ERR_KEYRING);
+    assert_non_null(strstr(why, "more than 256 policies"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(members),    cmocka_unit_test(levels),
+        cmocka_unit_test(selectors),  cmocka_unit_test(data_limit),
+        cmocka_unit_test(rules),      cmocka_unit_test(defaults),
+        cmocka_unit_test(twice),      cmocka_unit_test(too_many),
+    };
+
+    return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
+}
