@@ -14,7 +14,7 @@ failed=0
 
 # refuse WHAT NAMES: fails the test if NAMES are any.
 refuse() {
-    [ -z "$2" ] || { echo "FAIL: $1:" $2; failed=1; }
+    [ -z "$2" ] || { echo "FAIL: $1: $2"; failed=1; }
 }
 
 # Names only, without versions.
