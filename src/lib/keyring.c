@@ -119,6 +119,14 @@ static void hide_token(json_error_t *error)
         *token = '\0';
 }
 
+/* Where jansson made its text: it wipes none of its stack. */
+static __attribute__((noinline)) void wipe_stack(void)
+{
+    uint8_t frame[16384];
+
+    explicit_bzero(frame, sizeof(frame));
+}
+
 static int parse_json(struct eesp_keyring *keyring, const char *name,
                       const void *text, size_t length, char why[EESP_WHY_LEN])
 {
@@ -135,6 +143,7 @@ static int parse_json(struct eesp_keyring *keyring, const char *name,
     document = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
     if (document == NULL) {
         hide_token(&error);
+        wipe_stack();
         ret = eesp_keyring_refuse(why, name, "line %d: not a keyring (%s); "
                                   "make one with eesp keygen", error.line,
                                   error.text);
