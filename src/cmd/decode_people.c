@@ -9,9 +9,8 @@
 static const char *hint(const struct open_result *result)
 {
     if (result->error == EESP_DROP_AUTH && result->guessed)
-        return "the receiver's incarnation or rank is not in the packet: if "
-               "it sent nothing in this input, give --dst-incarnation and "
-               "--rank";
+        return "if the keys are right, the receiver is not known: it sent "
+               "nothing in this input; give --dst-incarnation and --rank";
     return NULL;
 }
 

@@ -4,6 +4,7 @@
 # What the tests of the eesp command share.
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/common.sh"
 
+export PYTHONDONTWRITEBYTECODE=1
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 need "eesp" "$EESP_BIN" python3
 
