@@ -10,6 +10,14 @@
 # Needs root: tcpdump on lo, and a keyring of another user. Traffic stays on
 # loopback.
 #
+# A network namespace of its own keeps other programs' traffic out of the
+# captures, where it would be lost packets, and ours away from other programs.
+if [ -z "${EESP_TEST_NETNS:-}" ] && unshare -n ip link set lo up 2>/dev/null; then
+    # shellcheck disable=SC2016  # expands in the new namespace
+    EESP_TEST_NETNS=1 exec unshare -n sh -c 'ip link set lo up && exec "$@"' sh \
+        "$0" "$@"
+fi
+
 # shellcheck source=tests/lib/common.sh
 . "$(dirname "$0")/../lib/common.sh"
 
