@@ -12,10 +12,11 @@
 #
 # A network namespace of its own keeps other programs' traffic out of the
 # captures, where it would be lost packets, and ours away from other programs.
-if [ -z "${EESP_TEST_NETNS:-}" ] && unshare -n ip link set lo up 2>/dev/null; then
+if [ -z "${EESP_TEST_NETNS:-}" ] &&
+    unshare -n ip link set lo up 2>/dev/null; then
+    export EESP_TEST_NETNS=1
     # shellcheck disable=SC2016  # expands in the new namespace
-    EESP_TEST_NETNS=1 exec unshare -n sh -c 'ip link set lo up && exec "$@"' sh \
-        "$0" "$@"
+    exec unshare -n sh -c 'ip link set lo up && exec "$@"' sh "$0" "$@"
 fi
 
 # shellcheck source=tests/lib/common.sh
@@ -305,7 +306,7 @@ visited() {
 visited_well() {
     local name=$1
     shift
-    visited "$@" "$MPI_CHECK" -r 20 p2p flood rma
+    visited "$@" "$MPI_CHECK" -r 8 p2p flood rma
     report "$garbage_status" "$name: every kind was sent"
     if [ "$status" -eq 0 ] && said '^mpi_check: all .* ok '; then
         ok "$name"
