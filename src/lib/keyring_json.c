@@ -184,6 +184,10 @@ static int parse_key(struct eesp_key *key, const json_t *object,
                                    &key->info.expires, what, name, why);
     if (ret != EESP_OK)
         return ret;
+    /* 0 stands for no end in key->info: it must not come to mean that. */
+    if (json_object_get(object, "exp") != NULL && key->info.expires == 0)
+        return eesp_keyring_refuse(why, name, "%s: \"exp\" 0 is in 1970; leave "
+                                   "it out for a key without end", what);
     strcpy(key->info.id, kid); /* length checked by eesp_key_id_valid() */
     key->info.level      = (enum eesp_level)level;
     key->info.state      = (enum eesp_key_state)state;
@@ -224,13 +228,33 @@ static int check_ring(const struct eesp_keyring *keyring,
     return EESP_OK;
 }
 
+/* A retired key is erased, not kept for its last packet. */
+static void erase_retired(struct eesp_keyring *keyring)
+{
+    struct eesp_key *keys = keyring->keys;
+    unsigned i, kept = 0;
+
+    for (i = 0; i < keyring->keys_count; i++) {
+        const struct eesp_key_info *info = &keys[i].info;
+
+        if (info->state == EESP_PREVIOUS && info->expires != 0 &&
+            info->expires <= keyring->loaded)
+            continue;
+        if (kept != i)
+            keys[kept] = keys[i];
+        kept++;
+    }
+    explicit_bzero(&keys[kept], (keyring->keys_count - kept) * sizeof(*keys));
+    keyring->keys_count = kept;
+}
+
 int eesp_keyring_parse_keys(struct eesp_keyring *keyring, json_t *keys,
                             const char *name, char why[EESP_WHY_LEN])
 {
     char what[32];
     json_t *object;
     size_t i;
-    int ret = EESP_OK;
+    int ret;
 
     if (json_array_size(keys) > EESP_KEYS_MAX)
         return eesp_keyring_refuse(why, name, "more than %d keys",
@@ -243,13 +267,9 @@ int eesp_keyring_parse_keys(struct eesp_keyring *keyring, json_t *keys,
         if (ret == EESP_OK)
             ret = check_ring(keyring, &key->info, name, why);
         if (ret != EESP_OK)
-            break;
-        /* A retired key is erased, not kept for its last packet. */
-        if (key->info.state == EESP_PREVIOUS && key->info.expires != 0 &&
-            key->info.expires <= keyring->loaded)
-            explicit_bzero(key, sizeof(*key));
-        else
-            keyring->keys_count++;
+            return ret;
+        keyring->keys_count++;
     }
-    return ret;
+    erase_retired(keyring);
+    return EESP_OK;
 }

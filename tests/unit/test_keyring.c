@@ -284,6 +284,19 @@ static void lifetimes(void **unused)
     assert_int_equal(eesp_master_find(policy, gone, 0xff),
                      EESP_DROP_GENERATION);
     eesp_keyring_free(keyring);
+    refused(with_time(1, "exp", 0), "\"exp\" 0 is in 1970");
+    /* It belongs to its ring until then, wherever it stands. */
+    for (i = 0; i < 2; i++) {
+        json_t *ring = with_time(0, "exp", now - 1), *keys, *key;
+
+        json_object_set_new(ring_key(ring, 0), "eesp_generation",
+                            json_integer(3));
+        keys = json_object_get(ring, "keys");
+        key  = json_incref(json_array_get(keys, 0));
+        json_array_remove(keys, 0);
+        json_array_insert_new(keys, 3 * i, key);
+        refused(ring, "do not follow each other");
+    }
     keyring = ring_parse(with_time(0, "exp", now + 1000));
     assert_int_equal(eesp_keyring_keys(keyring), 4);
     assert_true(eesp_master_find(&keyring->policies[0], gone, 0xff) >= 0);
