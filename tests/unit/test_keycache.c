@@ -128,10 +128,12 @@ static void hit_and_miss(void **unused)
     assert_int_equal(use(c, 1), 1);
     /* Master and length belong to the name, not only the context. */
     name.master = 1;
+    assert_null(eesp_keycache_find(c, &name));
     eesp_key_name_hash(&name);
     assert_null(eesp_keycache_find(c, &name));
     name        = name_of(1);
     name.length = 48;
+    assert_null(eesp_keycache_find(c, &name));
     eesp_key_name_hash(&name);
     assert_null(eesp_keycache_find(c, &name));
     /* The hash is a short cut, never the answer. */

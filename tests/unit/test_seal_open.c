@@ -306,7 +306,8 @@ static void every_truncation(void **unused)
 static void too_large(void **unused)
 {
     struct pair p = pair_open(FULL, NULL);
-    struct iovec iov[2] = {{payload, LARGE + 1}, {payload, SIZE_MAX - LARGE}};
+    struct iovec iov[2] = {{payload, LARGE + 1},
+                           {payload, SIZE_MAX - LARGE + 9}};
     struct eesp_opened opened;
     size_t length = 12345, n, size;
 
