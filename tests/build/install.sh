@@ -20,11 +20,14 @@ for file in bin/eesp lib/libeesp.so lib/libeesp.so.0 include/eesp.h \
     report $? "installed: $file"
 done
 plugin=$root/lib/ucx/libuct_eesp.so.0
-if [ -e "$plugin" ]; then
-    ok "installed: lib/ucx/libuct_eesp.so.0"
-else
-    skip "installed: lib/ucx/libuct_eesp.so.0" "the plugin was not built"
-fi
+hook=$root/lib/eesp/openmpi/mca_hook_eesp.so
+for file in "$plugin" "$hook"; do
+    if [ -e "$file" ]; then
+        ok "installed: ${file#"$root/"}"
+    else
+        skip "installed: ${file#"$root/"}" "it was not built"
+    fi
+done
 
 cat >"$work/version.c" <<'END'
 #include <eesp.h>
