@@ -76,8 +76,7 @@ static void assert_same(const struct eesp_header *a, const struct eesp_header *b
     assert_int_equal(a->length, b->length);
 }
 
-/* Parses bytes from memory of exactly their length, so that a read beyond it
- * meets the sanitizer. */
+/* From memory of exactly that length: a read beyond it meets the sanitizer. */
 static int parse_exact(const uint8_t *bytes, size_t length,
                        struct eesp_header *header)
 {
@@ -116,10 +115,10 @@ static void round_trip(void **unused)
 static void exact_bytes(void **unused)
 {
     static const char full[] =
-        "8024abcd00010042" "e01e10010285000100021800070003001122334455667788"
-        "0000000500000009" "01020000" "0000000001000002";
+        "8024abcd00010042e01e10010285000100021800070003001122334455667788"
+        "0000000500000009010200000000000001000002";
     static const char compact[] =
-        "8014abcd00010042" "e11201330002000900010005112233445566778800"
+        "8014abcd00010042e11201330002000900010005112233445566778800"
         "00000001000002";
     struct eesp_header h = {.session_id = 0xabcd, .spi = 65602, .kdf = 1,
                             .aead = 2, .flags = 0x80, .levels = 5,
