@@ -92,6 +92,45 @@ static void replay(void **unused)
     eesp_keyring_free(keyring);
 }
 
+/* A packet that came twice is authentic; one with a damaged number is not. */
+static void verify(void **unused)
+{
+    struct eesp_keyring *keyring = ring_parse(ring_json(7));
+    struct eesp_lane *tx = lane_of(keyring, 3), *rx = lane_of(keyring, 9);
+    struct eesp_destination to = to_lane(rx);
+    struct eesp_counters before, after;
+    size_t n, i;
+
+    (void)unused;
+    seal(tx, to);
+    n = seal(tx, to); /* number 2, which damage can lower */
+    assert_int_equal(open_it(rx, n), EESP_OK);
+    assert_int_equal(open_it(rx, n), EESP_DROP_REPLAY);
+    eesp_lane_counters(rx, &before);
+    memset(plain, 0x77, sizeof(plain));
+    assert_int_equal(eesp_verify(rx, packet, n, plain, n), EESP_OK);
+    for (i = 0; i < sizeof(plain); i++)
+        assert_int_equal(plain[i], i < n ? 0 : 0x77);
+    packet[51] = 1;
+    assert_int_equal(eesp_verify(rx, packet, n, plain, n), EESP_DROP_AUTH);
+    packet[51] = 0;
+    assert_true(eesp_verify(rx, packet, n, plain, n) != EESP_OK);
+    packet[51] = 2;
+    packet[n - 1] ^= 1;
+    assert_int_equal(eesp_verify(rx, packet, n, plain, n), EESP_DROP_AUTH);
+    assert_int_equal(eesp_verify(rx, packet, n, plain, n - 1), EESP_ERR_SPACE);
+    eesp_lane_counters(rx, &after);
+    assert_memory_equal(before.dropped, after.dropped, sizeof(after.dropped));
+    assert_int_equal(before.opened, after.opened);
+    /* Nor does it take a number: the packet after it still opens once. */
+    n = seal(tx, to);
+    assert_int_equal(eesp_verify(rx, packet, n, plain, n), EESP_OK);
+    assert_int_equal(open_it(rx, n), EESP_OK);
+    eesp_lane_destroy(tx);
+    eesp_lane_destroy(rx);
+    eesp_keyring_free(keyring);
+}
+
 /* A full table refuses the new source before it costs a decryption. */
 static void replay_full(void **unused)
 {
@@ -372,6 +411,7 @@ int main(void)
         cmocka_unit_test(generations),    cmocka_unit_test(other_keyring),
         cmocka_unit_test(epochs),         cmocka_unit_test(impersonate),
         cmocka_unit_test(end_of_numbers), cmocka_unit_test(create),
+        cmocka_unit_test(verify),
     };
 
     return cmocka_run_group_tests_name("lane", tests, NULL, NULL);
