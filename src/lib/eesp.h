@@ -78,7 +78,9 @@ EESP_API const char *eesp_strerror(int error);
 /* ---- Keyring ------------------------------------------------------------
  * Immutable after loading: any number of threads and lanes may share one. It
  * must outlive its lanes. Key bytes lie in memory that is kept out of core
- * dumps and is wiped by eesp_keyring_free().
+ * dumps and is wiped by eesp_keyring_free(). Keys in use are kept out of core
+ * dumps too where the CPU has AES instructions and the backend is ipsec-mb;
+ * otherwise libcrypto holds their schedules in its own heap.
  */
 struct eesp_keyring;
 struct eesp_policy;
@@ -223,7 +225,10 @@ EESP_API void eesp_lane_destroy(struct eesp_lane *lane);
 
 /* Name of the backend in use. */
 EESP_API const char *eesp_lane_backend(const struct eesp_lane *lane);
-/* What peers must know to send here: 64 random bits, constant until close. */
+/*
+ * What peers must know to send here: 64 random bits, constant until close. 0 if
+ * the kernel gives the child of a fork no random numbers.
+ */
 EESP_API uint64_t eesp_lane_incarnation(struct eesp_lane *lane);
 /*
  * Draws a new sending incarnation: to be called after a checkpoint restore or

@@ -5,51 +5,24 @@
  * so they run side by side: one AES call per block of input, not per block and
  * output. libcrypto's EVP_KDF takes 40 times as long (bench/kdf).
  */
-#include <openssl/evp.h>
-#include <pthread.h>
 #include <string.h>
 
+#include "aes256.h"
 #include "bytes.h"
 #include "context.h"
 #include "eesp.h"
 #include "kdf.h"
 
-enum { BLOCK = 16, BLOCKS_MAX = EESP_DERIVE_MAX / BLOCK };
+enum { BLOCK = EESP_AES_BLOCK, BLOCKS_MAX = EESP_DERIVE_MAX / BLOCK };
 
 struct cmac_state {
-    EVP_CIPHER_CTX *ecb;
-    uint8_t         k1[BLOCK], k2[BLOCK]; /* subkeys of SP 800-38B, 6.1 */
+    struct eesp_aes256 aes;
+    uint8_t            k1[BLOCK], k2[BLOCK]; /* subkeys, SP 800-38B 6.1 */
 };
-
-static EVP_CIPHER *aes_256_ecb;
-static pthread_once_t aes_once = PTHREAD_ONCE_INIT;
-
-/* Kept for the life of the process: a fetch costs as much as 20 packets. */
-static void fetch_aes(void)
-{
-    aes_256_ecb = EVP_CIPHER_fetch(NULL, "AES-256-ECB", NULL);
-}
-
-static int encrypt(struct cmac_state *s, uint8_t *blocks, int length)
-{
-    int done;
-
-    return EVP_EncryptUpdate(s->ecb, blocks, &done, blocks, length) == 1 &&
-                   done == length ?
-               EESP_OK :
-               EESP_ERR_CRYPTO;
-}
 
 static int cmac_open(void *state)
 {
-    struct cmac_state *s = state;
-
-    pthread_once(&aes_once, fetch_aes);
-    memset(s, 0, sizeof(*s));
-    if (aes_256_ecb == NULL)
-        return EESP_ERR_CRYPTO;
-    s->ecb = EVP_CIPHER_CTX_new();
-    return s->ecb ? EESP_OK : EESP_ERR_MEMORY;
+    return eesp_aes256_open(&((struct cmac_state *)state)->aes);
 }
 
 /* Doubling in GF(2^128), without a branch on secret bits. */
@@ -67,17 +40,25 @@ static int cmac_key(void *state, const uint8_t *key)
 {
     struct cmac_state *s = state;
     uint8_t zero[BLOCK]  = {0};
-    int ret              = EESP_ERR_CRYPTO;
+    int ret              = eesp_aes256_key(&s->aes, key);
 
-    if (EVP_EncryptInit_ex2(s->ecb, aes_256_ecb, key, NULL, NULL) != 1 ||
-        EVP_CIPHER_CTX_set_padding(s->ecb, 0) != 1)
-        goto out;
-    ret = encrypt(s, zero, sizeof(zero));
+    if (ret == EESP_OK)
+        ret = eesp_aes256_encrypt(&s->aes, zero, 1);
     double_block(zero, s->k1);
     double_block(s->k1, s->k2);
-out:
     explicit_bzero(zero, sizeof(zero));
     return ret;
+}
+
+static void xor_block(uint8_t *out, const uint8_t *in)
+{
+    uint64_t a[2], b[2];
+
+    memcpy(a, out, BLOCK);
+    memcpy(b, in, BLOCK);
+    a[0] ^= b[0];
+    a[1] ^= b[1];
+    memcpy(out, a, BLOCK);
 }
 
 static int cmac_derive(void *state, const char label[2],
@@ -91,7 +72,7 @@ static int cmac_derive(void *state, const char label[2],
     size_t size  = 1 + 2 + 1 + context_length + 2;
     size_t whole = (size + BLOCK - 1) / BLOCK * BLOCK;
     const uint8_t *subkey = s->k1;
-    size_t offset, i, j;
+    size_t offset, i;
     int ret = EESP_ERR_ARGUMENT;
 
     if (n == 0 || n > BLOCKS_MAX || context_length > EESP_CONTEXT_MAX)
@@ -107,17 +88,15 @@ static int cmac_derive(void *state, const char label[2],
         message[size] = 0x80;
         subkey        = s->k2;
     }
-    for (j = 0; j < BLOCK; j++)
-        message[whole - BLOCK + j] ^= subkey[j];
+    xor_block(message + whole - BLOCK, subkey);
 
     for (offset = 0; offset < whole; offset += BLOCK) {
         for (i = 0; i < n; i++)
-            for (j = 0; j < BLOCK; j++)
-                chain[i * BLOCK + j] ^= message[offset + j];
+            xor_block(chain + i * BLOCK, message + offset);
         if (offset == 0)
             for (i = 0; i < n; i++)
                 chain[i * BLOCK] ^= (uint8_t)(i + 1);
-        ret = encrypt(s, chain, (int)(n * BLOCK));
+        ret = eesp_aes256_encrypt(&s->aes, chain, n);
         if (ret != EESP_OK)
             goto out;
     }
@@ -129,12 +108,11 @@ out:
     return ret;
 }
 
-/* libcrypto cleanses its own key schedule. */
 static void cmac_close(void *state)
 {
     struct cmac_state *s = state;
 
-    EVP_CIPHER_CTX_free(s->ecb);
+    eesp_aes256_close(&s->aes);
     explicit_bzero(s, sizeof(*s));
 }
 

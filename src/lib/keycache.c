@@ -81,17 +81,30 @@ void eesp_keycache_destroy(struct eesp_keycache *cache)
     free(cache);
 }
 
+static inline uint64_t word(const struct eesp_key_name *name, unsigned i)
+{
+    uint64_t w;
+
+    memcpy(&w, name->context + 8 * i, sizeof(w));
+    return w;
+}
+
+/* Products that do not wait for each other; the high halves mix the low. */
 void eesp_key_name_hash(struct eesp_key_name *name)
 {
-    uint64_t h = name->master, word;
-    unsigned i;
+    unsigned words = name->length / 8, i;
+    uint64_t h     = name->master;
 
-    for (i = 0; i < name->length; i += sizeof(word)) {
-        memcpy(&word, name->context + i, sizeof(word));
-        h = (h ^ word) * 0x9e3779b97f4a7c15u;
-        h ^= h >> 32;
+    for (i = 0; i + 1 < words; i += 2) {
+        unsigned __int128 product =
+            (unsigned __int128)(word(name, i) ^ 0x9e3779b97f4a7c15u) *
+            (word(name, i + 1) ^ 0xbf58476d1ce4e5b9u);
+
+        h ^= ((uint64_t)product ^ (uint64_t)(product >> 64)) + i;
     }
-    name->hash = (uint32_t)h;
+    if (i < words)
+        h ^= (word(name, i) ^ 0x94d049bb133111ebu) * 0xd6e8feb86659fd93u;
+    name->hash = (uint32_t)(h ^ h >> 32);
 }
 
 static struct entry *set_of(const struct eesp_keycache *cache,
@@ -105,9 +118,14 @@ static struct entry *set_of(const struct eesp_keycache *cache,
 static int same_name(const struct eesp_key_name *a,
                      const struct eesp_key_name *b)
 {
-    return a->hash == b->hash && a->master == b->master &&
-           a->length == b->length &&
-           memcmp(a->context, b->context, a->length) == 0;
+    unsigned words = b->length / 8, i;
+    uint64_t other = 0;
+
+    if (a->hash != b->hash || a->master != b->master || a->length != b->length)
+        return 0;
+    for (i = 0; i < words; i++)
+        other |= word(a, i) ^ word(b, i);
+    return other == 0;
 }
 
 struct eesp_key_slot *eesp_keycache_find(struct eesp_keycache *cache,
@@ -129,6 +147,19 @@ struct eesp_key_slot *eesp_keycache_spare(struct eesp_keycache *cache)
     return slot_at(cache, cache->spare);
 }
 
+static void wipe_slot(struct eesp_keycache *cache, struct eesp_key_slot *slot)
+{
+    static const uint8_t no_key[EESP_AEAD_KEY_MAX];
+
+    explicit_bzero(slot->mask, sizeof(slot->mask));
+    cache->aead->expand(slot->aead, no_key);
+}
+
+void eesp_keycache_forget(struct eesp_keycache *cache)
+{
+    wipe_slot(cache, eesp_keycache_spare(cache));
+}
+
 /*
  * The entry that gives way passes its slot on as the new spare. Its key is
  * overwritten there at once, not whenever the spare is next used.
@@ -136,9 +167,7 @@ struct eesp_key_slot *eesp_keycache_spare(struct eesp_keycache *cache)
 void eesp_keycache_insert(struct eesp_keycache *cache,
                           const struct eesp_key_name *name)
 {
-    static const uint8_t no_key[EESP_AEAD_KEY_MAX];
     struct entry *set = set_of(cache, name), *victim = set;
-    struct eesp_key_slot *left;
     uint32_t slot;
     int i, had_key;
 
@@ -157,9 +186,6 @@ void eesp_keycache_insert(struct eesp_keycache *cache,
     victim->slot = cache->spare;
     victim->used = ++cache->clock;
     cache->spare = slot;
-    if (had_key) {
-        left = slot_at(cache, slot);
-        explicit_bzero(left->mask, sizeof(left->mask));
-        cache->aead->expand(left->aead, no_key);
-    }
+    if (had_key)
+        wipe_slot(cache, slot_at(cache, slot));
 }

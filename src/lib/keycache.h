@@ -47,6 +47,8 @@ void eesp_keycache_destroy(struct eesp_keycache *cache);
 struct eesp_key_slot *eesp_keycache_find(struct eesp_keycache *cache,
                                          const struct eesp_key_name *name);
 struct eesp_key_slot *eesp_keycache_spare(struct eesp_keycache *cache);
+/* The key in the spare slot did not prove good: wipes it. */
+void eesp_keycache_forget(struct eesp_keycache *cache);
 void eesp_keycache_insert(struct eesp_keycache *cache,
                           const struct eesp_key_name *name);
 

@@ -237,8 +237,10 @@ eesp_keyring_policy(const struct eesp_keyring *keyring, const char *name)
     for (i = 0; i < keyring->policies_count; i++)
         if (strcmp(keyring->policies[i].info.name, name) == 0)
             return &keyring->policies[i];
-    spi = strtoull(name, &end, 0);
-    if (end == name || *end != '\0' || spi > UINT32_MAX)
+    if (name[0] < '0' || name[0] > '9') /* no policy name begins with one */
+        return NULL;
+    spi = strtoull(name, &end, strncmp(name, "0x", 2) == 0 ? 16 : 10);
+    if (*end != '\0' || spi > UINT32_MAX)
         return NULL;
     return eesp_keyring_policy_spi(keyring, (uint32_t)spi);
 }

@@ -71,14 +71,15 @@ static int parse_name(const struct parser *p)
 
     if (text == NULL)
         return EESP_ERR_KEYRING;
-    if (!eesp_key_id_valid(text))
+    /* A number in place of a name is an SPI. */
+    if (!eesp_key_id_valid(text) || (text[0] >= '0' && text[0] <= '9'))
         return eesp_keyring_refuse(p->why, p->name, "%s: \"name\" must be 1 "
-                                   "to %d characters of A-Za-z0-9._:-",
-                                   p->what, EESP_POLICY_NAME_MAX);
+                                   "to %d characters of A-Za-z0-9._:-, the "
+                                   "first no digit", p->what,
+                                   EESP_POLICY_NAME_MAX);
     if (eesp_keyring_policy(p->keyring, text) != NULL)
-        return eesp_keyring_refuse(p->why, p->name, "%s: name or SPI \"%s\" "
-                                   "is in use by another policy", p->what,
-                                   text);
+        return eesp_keyring_refuse(p->why, p->name, "%s: name \"%s\" is in "
+                                   "use by another policy", p->what, text);
     strcpy(p->policy->info.name, text);
     return EESP_OK;
 }

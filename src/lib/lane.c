@@ -60,6 +60,29 @@ static int open_parts(struct eesp_lane *lane,
     return open_kdf_states(lane);
 }
 
+static void fill_sending(struct eesp_lane *lane)
+{
+    const struct eesp_policy *policy    = lane->policy;
+    const struct eesp_policy_info *info = &policy->info;
+    struct eesp_header *header          = &lane->sending;
+
+    header->spi            = info->spi;
+    header->compact        = info->compact_id != 0;
+    header->kdf            = info->kdf;
+    header->aead           = info->aead;
+    header->flags          = info->bind_destination ? EESP_FLAG_BOUND : 0;
+    header->levels         = info->levels;
+    header->selectors      = info->selectors;
+    header->combination_id = info->compact_id;
+    header->epoch          = info->epoch;
+    header->phase_shift    = info->phase_shift;
+    header->source_rank    = lane->rank;
+    header->source_id      = lane->id;
+    eesp_policy_generations(policy, header->generations);
+    lane->header_length = eesp_header_length(header->compact,
+                                             header->selectors);
+}
+
 int eesp_lane_create(const struct eesp_lane_params *params,
                      struct eesp_lane **lane_p, char why[EESP_WHY_LEN])
 {
@@ -89,6 +112,7 @@ int eesp_lane_create(const struct eesp_lane_params *params,
                  params->backend ? params->backend : "(any)");
         goto out;
     }
+    fill_sending(lane);
     ret = open_parts(lane, params);
     if (ret != EESP_OK)
         goto fail;
@@ -188,15 +212,15 @@ void eesp_lane_nonce(const struct eesp_lane *lane,
                      uint8_t nonce[EESP_NONCE_LEN])
 {
     unsigned selectors = lane->policy->info.selectors;
-    uint32_t sid       = 0;
-    int i;
+    uint32_t sid       = 0, high;
+    uint64_t low;
 
     if (selectors & EESP_SELECT_RANKS)
         sid = header->source_rank;
     else if (selectors & EESP_SELECT_SOURCE)
         sid = (uint32_t)header->source_id;
-    store32(nonce, sid);
-    store64(nonce + 4, header->sequence);
-    for (i = 0; i < EESP_NONCE_LEN; i++)
-        nonce[i] ^= mask[i];
+    high = load32(mask) ^ sid;
+    low  = load64(mask + 4) ^ header->sequence;
+    store32(nonce, high);
+    store64(nonce + 4, low);
 }

@@ -26,6 +26,8 @@ struct eesp_lane {
     uint8_t *kdf_states;
     size_t   kdf_stride, kdf_size;
     unsigned kdf_open;
+    struct eesp_header sending; /* what all headers sealed here share */
+    size_t   header_length;
     uint32_t rank;
     uint64_t id;
     int      impersonating; /* decoder: no sealing, no replay */

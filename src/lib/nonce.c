@@ -37,10 +37,13 @@ int eesp_nonce_ensure(struct eesp_nonce *nonce)
 int eesp_nonce_redraw(struct eesp_nonce *nonce)
 {
     uint64_t incarnation;
-    int ret = eesp_random(&incarnation, sizeof(incarnation));
+    int ret;
 
-    if (ret != EESP_OK)
-        return ret;
+    do { /* 0 stands for none */
+        ret = eesp_random(&incarnation, sizeof(incarnation));
+        if (ret != EESP_OK)
+            return ret;
+    } while (incarnation == 0);
     nonce->sending = incarnation;
     nonce->next    = 1;
     return EESP_OK;

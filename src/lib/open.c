@@ -2,8 +2,11 @@
 /*
  * open: an EESP packet becomes a payload, or is dropped and counted (checks in
  * the order of wire-format section 10). Hot path: no allocation, lock or
- * system call. packet may be memory that its sender can still write to: the
- * header is copied once and only the copy is looked at.
+ * system call. packet may be memory that its sender can still write to: header
+ * and ICV are copied once and only the copies are looked at. The ciphertext is
+ * read where it lies, and AES-GCM may read it twice: who can write to it while
+ * it is being opened (on shared memory: a process of the same user) could change
+ * what is delivered, as it could by writing to this process itself.
  */
 #include <string.h>
 
@@ -118,7 +121,8 @@ static int check(struct eesp_lane *lane, struct incoming *in)
 }
 
 /* Plaintext: Payload Info Header, payload, padding. */
-static int check_payload(const uint8_t *plaintext, size_t body,
+static int check_payload(const struct eesp_policy_info *policy,
+                         const uint8_t *plaintext, size_t body,
                          struct eesp_opened *opened)
 {
     unsigned padding = plaintext[3];
@@ -130,7 +134,8 @@ static int check_payload(const uint8_t *plaintext, size_t body,
         return EESP_DROP_PAYLOAD;
     for (i = 0; i < padding; i++)
         others |= plaintext[body - 1 - i];
-    if (others != 0 || body % 4 != 0)
+    if (others != 0 || body % 4 != 0 ||
+        body - EESP_INFO_LEN - padding > policy->max_payload)
         return EESP_DROP_PAYLOAD;
     opened->payload     = plaintext + EESP_INFO_LEN;
     opened->length      = body - EESP_INFO_LEN - padding;
@@ -158,8 +163,10 @@ static int decrypt(struct eesp_lane *lane, struct incoming *in,
     memcpy(icv, packet + header->length + body, EESP_ICV_LEN);
     ret = lane->aead->decrypt(slot->aead, nonce, in->copy, header->length,
                               packet + header->length, body, plaintext, icv);
-    if (ret == EESP_OK && derived)
+    if (derived && ret == EESP_OK)
         eesp_keycache_insert(lane->keys, &name);
+    else if (derived)
+        eesp_keycache_forget(lane->keys);
     return ret;
 }
 
@@ -218,7 +225,7 @@ static int open_packet(struct eesp_lane *lane, const uint8_t *packet,
     if (in.entry != NULL)
         eesp_replay_commit(lane->replay, in.entry, &in.source,
                            in.header.sequence);
-    ret = check_payload(plaintext, body, opened);
+    ret = check_payload(&lane->policy->info, plaintext, body, opened);
     if (ret != EESP_OK)
         explicit_bzero(plaintext, body);
     return ret;

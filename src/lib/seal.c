@@ -8,7 +8,6 @@
 
 #include "context.h"
 #include "lane.h"
-#include "master.h"
 
 size_t eesp_overhead(const struct eesp_policy *policy)
 {
@@ -54,46 +53,71 @@ static int encrypt(struct eesp_lane *lane, struct eesp_key_slot *slot,
                             count, out, icv);
 }
 
+/* Length of the payload, or 0 and *error if it or its packet does not fit. */
+static size_t measure(const struct eesp_policy_info *policy, size_t header,
+                      const struct iovec *iov, unsigned iovcnt, size_t size,
+                      int *error)
+{
+    size_t payload = 0;
+    unsigned i;
+
+    *error = EESP_ERR_SPACE;
+    for (i = 0; i < iovcnt; i++) {
+        if (iov[i].iov_len > policy->max_payload - payload)
+            return 0;
+        payload += iov[i].iov_len;
+    }
+    if (size < header + EESP_INFO_LEN + payload + eesp_padding(payload) +
+                   EESP_ICV_LEN)
+        return 0;
+    *error = EESP_OK;
+    return payload;
+}
+
+static int seal(struct eesp_lane *lane, struct eesp_header *header,
+                unsigned master, uint64_t destination_incarnation,
+                const struct iovec *iov, unsigned iovcnt, size_t payload,
+                uint8_t *packet, size_t *length_p)
+{
+    size_t body = EESP_INFO_LEN + payload + eesp_padding(payload);
+    uint8_t built[EESP_HEADER_MAX], icv[EESP_ICV_LEN];
+    struct eesp_key_name name;
+    struct eesp_key_slot *slot;
+    int ret, derived;
+
+    eesp_header_build(header, built);
+    name.master = (uint16_t)master;
+    name.length = (uint16_t)eesp_context_build(&lane->policy->info, header,
+                                               destination_incarnation,
+                                               name.context);
+    ret = eesp_lane_key(lane, &name, &slot, &derived);
+    if (ret != EESP_OK)
+        return ret;
+    ret = encrypt(lane, slot, header, built, iov, iovcnt, payload,
+                  packet + header->length, icv);
+    if (ret != EESP_OK)
+        return ret;
+    if (derived)
+        eesp_keycache_insert(lane->keys, &name);
+    memcpy(packet + header->length + body, icv, EESP_ICV_LEN);
+    memcpy(packet, built, header->length);
+    *length_p = header->length + body + EESP_ICV_LEN;
+    lane->counters.sealed++;
+    return EESP_OK;
+}
+
 int eesp_seal_fields(struct eesp_lane *lane, struct eesp_header *header,
                      unsigned master, uint64_t destination_incarnation,
                      const struct iovec *iov, unsigned iovcnt, void *packet,
                      size_t size, size_t *length_p)
 {
-    const struct eesp_policy_info *policy = &lane->policy->info;
-    uint8_t built[EESP_HEADER_MAX], icv[EESP_ICV_LEN], *out = packet;
-    size_t payload = 0, body;
-    struct eesp_key_name name;
-    struct eesp_key_slot *slot;
-    int ret, derived;
-    unsigned i;
+    int ret;
+    size_t payload = measure(&lane->policy->info, lane->header_length, iov,
+                             iovcnt, size, &ret);
 
-    for (i = 0; i < iovcnt; i++) {
-        if (iov[i].iov_len > policy->max_payload - payload)
-            return EESP_ERR_SPACE;
-        payload += iov[i].iov_len;
-    }
-    eesp_header_build(header, built);
-    body = EESP_INFO_LEN + payload + eesp_padding(payload);
-    if (size < header->length + body + EESP_ICV_LEN)
-        return EESP_ERR_SPACE;
-
-    name.master = (uint16_t)master;
-    name.length = (uint16_t)eesp_context_build(
-        policy, header, destination_incarnation, name.context);
-    ret = eesp_lane_key(lane, &name, &slot, &derived);
-    if (ret != EESP_OK)
-        return ret;
-    ret = encrypt(lane, slot, header, built, iov, iovcnt, payload,
-                  out + header->length, icv);
-    if (ret != EESP_OK)
-        return ret;
-    if (derived)
-        eesp_keycache_insert(lane->keys, &name);
-    memcpy(out + header->length + body, icv, EESP_ICV_LEN);
-    memcpy(out, built, header->length);
-    *length_p = header->length + body + EESP_ICV_LEN;
-    lane->counters.sealed++;
-    return EESP_OK;
+    return ret == EESP_OK ? seal(lane, header, master, destination_incarnation,
+                                 iov, iovcnt, payload, packet, length_p) :
+                            ret;
 }
 
 int eesp_seal(struct eesp_lane *lane,
@@ -101,25 +125,9 @@ int eesp_seal(struct eesp_lane *lane,
               const struct iovec *iov, unsigned iovcnt, void *packet,
               size_t size, size_t *length_p)
 {
-    const struct eesp_policy *policy    = lane->policy;
-    const struct eesp_policy_info *info = &policy->info;
-    struct eesp_header header = {
-        .session_id       = destination->session_id,
-        .spi              = info->spi,
-        .compact          = info->compact_id != 0,
-        .kdf              = info->kdf,
-        .aead             = info->aead,
-        .flags            = info->bind_destination ? EESP_FLAG_BOUND : 0,
-        .levels           = info->levels,
-        .selectors        = info->selectors,
-        .combination_id   = info->compact_id,
-        .epoch            = info->epoch,
-        .phase_shift      = info->phase_shift,
-        .source_rank      = lane->rank,
-        .destination_rank = destination->rank,
-        .source_id        = lane->id,
-        .destination_id   = destination->id,
-    };
+    const struct eesp_policy *policy = lane->policy;
+    struct eesp_header header;
+    size_t payload;
     int ret;
 
     if (iovcnt > EESP_IOV_MAX || lane->impersonating)
@@ -127,12 +135,19 @@ int eesp_seal(struct eesp_lane *lane,
     if (policy->send < 0 ||
         (policy->send_until != 0 && eesp_boot_seconds() >= policy->send_until))
         return EESP_ERR_EXPIRED;
-    eesp_master_generations(policy, (unsigned)policy->send,
-                            header.generations);
+    /* Everything that may refuse comes before the number is taken. */
+    payload = measure(&policy->info, lane->header_length, iov, iovcnt, size,
+                      &ret);
+    if (ret != EESP_OK)
+        return ret;
+    header                  = lane->sending;
+    header.session_id       = destination->session_id;
+    header.destination_rank = destination->rank;
+    header.destination_id   = destination->id;
     ret = eesp_nonce_take(lane->nonce, &header.incarnation, &header.sequence);
     if (ret != EESP_OK)
         return ret;
-    return eesp_seal_fields(lane, &header, (unsigned)policy->send,
-                            destination->incarnation, iov, iovcnt, packet,
-                            size, length_p);
+    return seal(lane, &header, (unsigned)policy->send,
+                destination->incarnation, iov, iovcnt, payload, packet,
+                length_p);
 }

@@ -91,13 +91,10 @@ static size_t build_full(const struct eesp_header *header, uint8_t *p)
     memcpy(p + 12, header->generations, EESP_LEVELS);
     store64(p + 16, header->incarnation);
     eesp_selectors_build(header, p + EESP_FULL_FIXED);
-    if (pad == 1) {
-        p[length] = OPTION_PAD1;
-    } else if (pad > 1) {
-        memset(p + length, 0, pad);
-        p[length]     = OPTION_PADN;
-        p[length + 1] = (uint8_t)(pad - 2);
-    }
+    /* Selectors take multiples of 8, so pad is 4. */
+    memset(p + length, 0, pad);
+    p[length]     = OPTION_PADN;
+    p[length + 1] = (uint8_t)(pad - 2);
     return length + pad;
 }
 
