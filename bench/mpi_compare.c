@@ -176,8 +176,8 @@ static double allreduce_figure(const struct job *job, double seconds)
 /* ---- Measuring ---------------------------------------------------------- */
 
 static const struct command commands[] = {
-    {"latency", "Latency Test", "Latency (us)", 1, 1, latency_step, latency_check,
-     latency_figure},
+    {"latency", "Latency Test", "Latency (us)", 1, 1, latency_step,
+     latency_check, latency_figure},
     {"bw", "Bandwidth Test", "Bandwidth (MB/s)", 1, 1, bw_step, bw_check,
      bw_figure},
     {"allreduce", "Allreduce Latency Test", "Avg Latency (us)",
