@@ -12,9 +12,9 @@ packages_build="build-essential autoconf automake libtool pkg-config dpkg-dev
     ca-certificates libucx-dev libssl-dev libjansson-dev libpcap-dev
     libopenmpi-dev openmpi-bin openssh-client"
 # shellcheck disable=SC2034
-packages_run="tcpdump ucx-utils procps"
+packages_run="tcpdump ucx-utils iproute2 util-linux"
 # shellcheck disable=SC2034
-packages_test="libcmocka-dev python3 jq iproute2 util-linux shellcheck
+packages_test="libcmocka-dev python3 jq procps shellcheck
     libasan8 libubsan1 qemu-user"
 # intel-ipsec-mb exists for x86-64 only; OpenSSL serves elsewhere.
 if [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ]; then
