@@ -4,7 +4,8 @@
  * interface address, and the check of a peer's keyring before the first byte.
  *
  *     0 format 1 | 0 1 | lower id 2 | rank 4 | SPI 4 | generations 4 |
- *     16 namespace 8 | process 8 | receiving incarnation 8 | check value 8
+ *     16 namespace 8 | process 8 | receiving incarnation 8 | check value 8 |
+ *     48 longest packet 4
  *
  * Big endian. The address itself is public: it travels outside (PMIx) or in
  * sealed wire-up messages.
@@ -43,6 +44,11 @@ ucs_status_t uct_eesp_address_pack(uct_eesp_iface_t *iface, void *out)
     store64(p + 16, md->identity.name_space);
     store64(p + 24, md->identity.process);
     store64(p + 32, eesp_lane_incarnation(iface->lane));
+    store32(p + 48, iface->max_packet);
+    if (load64(p + 32) == 0) {
+        ucs_error("eesp: the kernel gives no random numbers");
+        return UCS_ERR_IO_ERROR;
+    }
     return eesp_policy_check_value(md->policy, generations, p + 40) == EESP_OK ?
            UCS_OK : UCS_ERR_IO_ERROR;
 }
@@ -63,52 +69,100 @@ int uct_eesp_address_unpack(const void *in, uct_eesp_address_t *address)
     address->process     = load64(p + 24);
     address->incarnation = load64(p + 32);
     memcpy(address->check_value, p + 40, EESP_CHECK_VALUE_LEN);
+    address->max_packet  = load32(p + 48);
     return 1;
 }
 
-/* UCP asks about a peer many times: one line each process, not each time. */
+/* UCP asks about a peer many times: so many lines a process, not each time. */
+#define UCT_EESP_TELL_PEERS 4
 #define uct_eesp_refuse_peer(_fmt, ...) \
     { \
         static int told; \
-        if (!__atomic_exchange_n(&told, 1, __ATOMIC_RELAXED)) { \
-            ucs_error("eesp: " _fmt, ## __VA_ARGS__); \
-        } \
+        ucs_log(__atomic_fetch_add(&told, 1, __ATOMIC_RELAXED) < \
+                UCT_EESP_TELL_PEERS ? UCS_LOG_LEVEL_ERROR : \
+                                      UCS_LOG_LEVEL_DEBUG, \
+                "eesp: " _fmt, ## __VA_ARGS__); \
     }
 
-/* Two processes with one identity would be one to their peers. */
-static int uct_eesp_address_check_identity(uct_eesp_md_t *md,
-                                           const uct_eesp_address_t *address)
+static uint64_t uct_eesp_address_identity(uint64_t name_space, uint32_t rank)
 {
-    const uct_eesp_identity_t *self = &md->identity;
-    uint64_t key = address->name_space ^
-                   ((uint64_t)address->rank * 0x9e3779b97f4a7c15ul);
-    int unique = 1, ret;
+    return name_space ^ ((uint64_t)rank * 0x9e3779b97f4a7c15ul);
+}
+
+static void uct_eesp_address_refuse_twin(const uct_eesp_address_t *address)
+{
+    uct_eesp_refuse_peer("two processes say that they are rank %u of one job: "
+                         "start each with a rank of its own (launcher, or "
+                         "UCX_EESP_RANK)", address->rank);
+}
+
+/*
+ * Two processes with one identity at one time would be one to their peers. One
+ * that ended and came again is a new incarnation, no error.
+ */
+ucs_status_t uct_eesp_address_enter(uct_eesp_md_t *md,
+                                    const uct_eesp_address_t *address,
+                                    uint64_t *identity_p)
+{
+    uint64_t identity   = uct_eesp_address_identity(address->name_space,
+                                                    address->rank);
+    ucs_status_t status = UCS_OK;
+    uct_eesp_process_t *process;
     khiter_t iter;
+    int ret;
 
     if (!(eesp_policy_info(md->policy)->selectors & EESP_SELECT_RANKS)) {
-        return 1;
+        identity = address->process; /* unique by itself */
     }
 
-    if ((address->name_space == self->name_space) &&
-        (address->rank == self->rank)) {
-        unique = address->process == self->process;
+    ucs_recursive_spin_lock(&md->lock);
+    iter = kh_put(uct_eesp_process, &md->processes, identity, &ret);
+    if (ret < 0) {
+        status = UCS_ERR_NO_MEMORY;
     } else {
-        ucs_recursive_spin_lock(&md->lock);
-        iter = kh_put(uct_eesp_process, &md->processes, key, &ret);
+        process = &kh_value(&md->processes, iter);
         if (ret > 0) {
-            kh_value(&md->processes, iter) = address->process;
-        } else if (ret == 0) {
-            unique = kh_value(&md->processes, iter) == address->process;
+            process->id        = address->process;
+            process->endpoints = 0;
         }
-        ucs_recursive_spin_unlock(&md->lock);
+        if (process->id == address->process) {
+            ++process->endpoints;
+        } else {
+            status = UCS_ERR_REJECTED;
+        }
     }
+    ucs_recursive_spin_unlock(&md->lock);
 
-    if (!unique) {
-        uct_eesp_refuse_peer("two processes say that they are rank %u of one "
-                             "job: start each with a rank of its own "
-                             "(launcher, or UCX_EESP_RANK)", address->rank);
+    if (status == UCS_ERR_REJECTED) {
+        uct_eesp_address_refuse_twin(address);
     }
-    return unique;
+    *identity_p = identity;
+    return status;
+}
+
+void uct_eesp_address_leave(uct_eesp_md_t *md, uint64_t identity)
+{
+    khiter_t iter;
+
+    ucs_recursive_spin_lock(&md->lock);
+    iter = kh_get(uct_eesp_process, &md->processes, identity);
+    if ((iter != kh_end(&md->processes)) &&
+        (--kh_value(&md->processes, iter).endpoints == 0)) {
+        kh_del(uct_eesp_process, &md->processes, iter);
+    }
+    ucs_recursive_spin_unlock(&md->lock);
+}
+
+/* This process itself has no endpoint to count by. */
+static int uct_eesp_address_is_twin(const uct_eesp_md_t *md,
+                                    const uct_eesp_address_t *address)
+{
+    const uct_eesp_identity_t *self = &md->identity;
+
+    return (eesp_policy_info(md->policy)->selectors & EESP_SELECT_RANKS) &&
+           (address->name_space == self->name_space) &&
+           (address->rank == self->rank) &&
+           (address->process != self->process);
 }
 
 int uct_eesp_address_accept(uct_eesp_iface_t *iface,
@@ -117,6 +171,11 @@ int uct_eesp_address_accept(uct_eesp_iface_t *iface,
     uct_eesp_md_t *md = uct_eesp_iface_md(iface);
     uint8_t expected[EESP_CHECK_VALUE_LEN];
     int ret;
+
+    if (address->lower_id !=
+        uct_eesp_lower_id(iface->lower_dev->resource.tl_name)) {
+        return 0; /* no error: another lower of that peer will do */
+    }
 
     if (address->spi != eesp_policy_info(md->policy)->spi) {
         uct_eesp_refuse_peer("policy: rank %u sends under SPI %u, this process "
@@ -144,5 +203,19 @@ int uct_eesp_address_accept(uct_eesp_iface_t *iface,
         return 0;
     }
 
-    return uct_eesp_address_check_identity(md, address);
+    if (address->max_packet > iface->rx_max_packet) {
+        uct_eesp_refuse_peer("segments: rank %u sends packets of %u bytes, %s "
+                             "takes %zu here: set UCX_EESP_SEG_SIZE (or the "
+                             "segment size of %s) to the same everywhere",
+                             address->rank, address->max_packet,
+                             iface->lower_dev->name, iface->rx_max_packet,
+                             iface->lower_dev->resource.tl_name);
+        return 0;
+    }
+
+    if (uct_eesp_address_is_twin(md, address)) {
+        uct_eesp_address_refuse_twin(address);
+        return 0;
+    }
+    return 1;
 }

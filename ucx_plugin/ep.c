@@ -10,6 +10,8 @@
 #include <ucs/debug/memtrack_int.h>
 #include <uct/base/uct_iov.inl>
 
+#include "bytes.h"
+
 static uct_eesp_iface_t *uct_eesp_ep_iface(uct_eesp_ep_t *ep)
 {
     return ucs_derived_of(ep->super.super.iface, uct_eesp_iface_t);
@@ -26,6 +28,13 @@ typedef struct uct_eesp_send {
     uct_pack_callback_t pack_cb;
     void          *pack_arg;
 } uct_eesp_send_t;
+
+/* Id and the number of the message before: see uct_eesp_rx_follows(). */
+static UCS_F_ALWAYS_INLINE void
+uct_eesp_head_fill(const uct_eesp_ep_t *ep, uint8_t id, void *head)
+{
+    store64(head, ((uint64_t)id << 56) | (ep->last & UCS_MASK(56)));
+}
 
 static UCS_F_ALWAYS_INLINE void
 uct_eesp_send_add(uct_eesp_send_t *send, const void *data, size_t length)
@@ -46,7 +55,11 @@ static size_t uct_eesp_pack_sealed(void *dest, void *arg)
 
     send->error = eesp_seal(iface->lane, &send->ep->destination, send->iov,
                             send->iovcnt, dest, iface->max_packet, &length);
-    return ucs_likely(send->error == EESP_OK) ? length : 0;
+    if (ucs_unlikely(send->error != EESP_OK)) {
+        return 0;
+    }
+    send->ep->last = eesp_lane_sequence(iface->lane);
+    return length;
 }
 
 static size_t uct_eesp_pack_bcopy(void *dest, void *arg)
@@ -58,6 +71,10 @@ static size_t uct_eesp_pack_bcopy(void *dest, void *arg)
                    send->pack_cb(UCS_PTR_BYTE_OFFSET(iov->iov_base,
                                                      EESP_AM_HEADER),
                                  send->pack_arg);
+    if (ucs_unlikely(iov->iov_len > EESP_AM_HEADER +
+                                    uct_eesp_ep_iface(send->ep)->max_data)) {
+        ucs_fatal("eesp: a caller packed more than max_bcopy bytes");
+    }
     return uct_eesp_pack_sealed(dest, send);
 }
 
@@ -102,7 +119,7 @@ ucs_status_t uct_eesp_ep_am_short(uct_ep_h tl_ep, uint8_t id, uint64_t header,
         return UCS_ERR_NO_RESOURCE;
     }
 
-    *(uint8_t*)head = id;
+    uct_eesp_head_fill(ep, id, head);
     uct_eesp_send_add(&send, head, sizeof(head));
     uct_eesp_send_add(&send, payload, length);
     return uct_eesp_send_post(&send, uct_eesp_pack_sealed, 0);
@@ -115,7 +132,7 @@ static ucs_status_t uct_eesp_ep_am_parts(uct_eesp_ep_t *ep, uint8_t id,
                                          const uct_iov_t *iov, size_t iovcnt,
                                          unsigned flags)
 {
-    uint8_t head[EESP_AM_HEADER] = {id};
+    uint8_t head[EESP_AM_HEADER];
     uct_eesp_send_t send         = {.ep = ep, .iovcnt = 0};
     size_t i;
 
@@ -127,6 +144,7 @@ static ucs_status_t uct_eesp_ep_am_parts(uct_eesp_ep_t *ep, uint8_t id,
         return UCS_ERR_NO_RESOURCE;
     }
 
+    uct_eesp_head_fill(ep, id, head);
     uct_eesp_send_add(&send, head, sizeof(head));
     uct_eesp_send_add(&send, header, header_length);
     for (i = 0; i < iovcnt; ++i) {
@@ -168,8 +186,7 @@ ssize_t uct_eesp_ep_am_bcopy(uct_ep_h tl_ep, uint8_t id,
         return UCS_ERR_NO_RESOURCE;
     }
 
-    memset(iface->scratch, 0, EESP_AM_HEADER);
-    iface->scratch[0] = id;
+    uct_eesp_head_fill(ep, id, iface->scratch);
     uct_eesp_send_add(&send, iface->scratch, EESP_AM_HEADER);
     status = uct_eesp_send_post(&send, uct_eesp_pack_bcopy, flags);
     return status == UCS_OK ?
@@ -283,6 +300,7 @@ static UCS_CLASS_INIT_FUNC(uct_eesp_ep_t, const uct_ep_params_t *params)
     }
 
     self->failed                  = 0;
+    self->last                    = 0;
     self->destination.incarnation = address.incarnation;
     self->destination.id          = address.process;
     self->destination.rank        = address.rank;
@@ -292,9 +310,14 @@ static UCS_CLASS_INIT_FUNC(uct_eesp_ep_t, const uct_ep_params_t *params)
     if (status != UCS_OK) {
         return status;
     }
-    status = uct_eesp_ep_take_session(iface, &self->destination.session_id);
+    status = uct_eesp_address_enter(uct_eesp_iface_md(iface), &address,
+                                    &self->identity);
     if (status != UCS_OK) {
         return status;
+    }
+    status = uct_eesp_ep_take_session(iface, &self->destination.session_id);
+    if (status != UCS_OK) {
+        goto err_identity;
     }
 
     lower_par.iface      = iface->lower;
@@ -315,6 +338,8 @@ err_lower:
     uct_ep_destroy(self->lower);
 err_session:
     uct_eesp_ep_give_session(iface, self->destination.session_id);
+err_identity:
+    uct_eesp_address_leave(uct_eesp_iface_md(iface), self->identity);
     return status;
 }
 
@@ -326,6 +351,7 @@ static UCS_CLASS_CLEANUP_FUNC(uct_eesp_ep_t)
     uct_eesp_ep_delist(iface, self);
     uct_ep_destroy(self->lower);
     uct_eesp_ep_give_session(iface, self->destination.session_id);
+    uct_eesp_address_leave(uct_eesp_iface_md(iface), self->identity);
 }
 
 UCS_CLASS_DEFINE(uct_eesp_ep_t, uct_base_ep_t);

@@ -13,6 +13,10 @@
 #define UCT_EESP_OVERHEAD  50e-9
 #define UCT_EESP_BANDWIDTH 10e9
 
+#define UCT_EESP_SEG_DEFAULT 65536
+#define UCT_EESP_SEG_MIN     512
+#define UCT_EESP_SEG_MAX     1048576
+
 /* What a lower must offer, and what of it shows through. */
 #define UCT_EESP_LOWER_NEEDS \
     (UCT_IFACE_FLAG_AM_BCOPY | UCT_IFACE_FLAG_PENDING | \
@@ -25,7 +29,7 @@ ucs_config_field_t uct_eesp_iface_config_table[] = {
     {"", "", NULL, ucs_offsetof(uct_eesp_iface_config_t, super),
      UCS_CONFIG_TYPE_TABLE(uct_iface_config_table)},
 
-    {"SEG_SIZE", "64k",
+    {"SEG_SIZE", UCS_PP_MAKE_STRING(UCT_EESP_SEG_DEFAULT),
      "Segment of the lower transport tcp: the longest packet. One packet is\n"
      "one key, one nonce and one ICV, so larger ones cost less per byte.",
      ucs_offsetof(uct_eesp_iface_config_t, seg_size),
@@ -122,8 +126,6 @@ static int uct_eesp_iface_is_reachable(const uct_iface_h tl_iface,
     }
 
     return uct_eesp_address_unpack(iface_addr, &address) &&
-           (address.lower_id ==
-            uct_eesp_lower_id(iface->lower_dev->resource.tl_name)) &&
            uct_iface_is_reachable(iface->lower, dev_addr,
                                   UCS_PTR_BYTE_OFFSET(iface_addr,
                                                       UCT_EESP_ADDRESS_LEN)) &&
@@ -139,6 +141,9 @@ static ucs_status_t uct_eesp_iface_flush(uct_iface_h tl_iface, unsigned flags,
 {
     uct_eesp_iface_t *iface = ucs_derived_of(tl_iface, uct_eesp_iface_t);
 
+    if (comp != NULL) {
+        return UCS_ERR_UNSUPPORTED; /* as all lowers */
+    }
     if (iface->num_pending > 0) {
         return UCS_INPROGRESS;
     }
@@ -227,9 +232,18 @@ static ucs_status_t uct_eesp_iface_open_lower(uct_eesp_iface_t *iface,
     }
 
     if (!strcmp(dev->resource.tl_name, "tcp")) {
+        if ((seg_size < UCT_EESP_SEG_MIN) || (seg_size > UCT_EESP_SEG_MAX)) {
+            uct_eesp_refuse("UCX_EESP_SEG_SIZE is %zu: must be from %u to %u",
+                            seg_size, UCT_EESP_SEG_MIN, UCT_EESP_SEG_MAX);
+            uct_config_release(config);
+            return UCS_ERR_INVALID_PARAM;
+        }
         ucs_snprintf_safe(value, sizeof(value), "%zu", seg_size);
         status = uct_config_modify(config, "TX_SEG_SIZE", value);
         if (status == UCS_OK) {
+            /* Peers may send up to the default, whatever is sent here. */
+            ucs_snprintf_safe(value, sizeof(value), "%zu",
+                              ucs_max(seg_size, UCT_EESP_SEG_DEFAULT));
             status = uct_config_modify(config, "RX_SEG_SIZE", value);
         }
     }
@@ -286,7 +300,10 @@ static ucs_status_t uct_eesp_iface_check_lower(uct_eesp_iface_t *iface)
         return UCS_ERR_UNSUPPORTED;
     }
 
-    iface->max_packet = attr->cap.am.max_bcopy;
+    iface->max_packet    = attr->cap.am.max_bcopy;
+    /* tcp's zcopy limit is what its receive buffers take. */
+    iface->rx_max_packet = ucs_max(attr->cap.am.max_bcopy,
+                                   attr->cap.am.max_zcopy);
     iface->max_data   = ucs_min(attr->cap.am.max_bcopy - overhead,
                                 eesp_policy_info(md->policy)->max_payload -
                                 EESP_AM_HEADER);
@@ -333,6 +350,8 @@ static void uct_eesp_iface_clear(uct_eesp_iface_t *iface)
     iface->failed       = 0;
     iface->told_unknown = 0;
     iface->rx_front     = 0;
+
+    iface->failure_handled = 0;
     iface->fail_id      = UCS_CALLBACKQ_ID_NULL;
     memset(&iface->lower_attr, 0, sizeof(iface->lower_attr));
     ucs_list_head_init(&iface->eps);

@@ -59,7 +59,7 @@ int uct_eesp_is_wanted(void)
 {
     const char *tls = getenv("UCX_TLS");
 
-    return (tls != NULL) && (strstr(tls, "eesp") != NULL);
+    return (tls != NULL) && (tls[0] != '^') && (strstr(tls, "eesp") != NULL);
 }
 
 static ucs_status_t uct_eesp_md_query(uct_md_h tl_md, uct_md_attr_t *attr)

@@ -28,8 +28,12 @@
 
 #include "eesp.h"
 
-/* Payload of an EESP packet inside UCX: active-message id 1 | 0 7 | data. */
-#define EESP_AM_HEADER 8
+/*
+ * Payload of an EESP packet inside UCX: active-message id 1 | low 56 bits of the
+ * sequence number of the message before it on the same endpoint, 0: none | data.
+ */
+#define EESP_AM_HEADER   8
+#define EESP_AM_PREVIOUS UCS_MASK(56)
 /* The lower's only active-message id that we use: the real one is sealed. */
 #define EESP_AM_LOWER  0
 #define EESP_AM_MAX_IOV 16 /* of am_zcopy; two more parts are ours */
@@ -68,7 +72,13 @@ typedef struct uct_eesp_lower {
     char                   name[UCT_DEVICE_NAME_MAX]; /* of our device */
 } uct_eesp_lower_t;
 
-KHASH_MAP_INIT_INT64(uct_eesp_process, uint64_t)
+/* A process behind an identity, and our endpoints to it. */
+typedef struct uct_eesp_process {
+    uint64_t id;
+    unsigned endpoints;
+} uct_eesp_process_t;
+
+KHASH_MAP_INIT_INT64(uct_eesp_process, uct_eesp_process_t)
 
 typedef struct uct_eesp_md {
     uct_md_t                    super;
@@ -82,8 +92,9 @@ typedef struct uct_eesp_md {
     unsigned                    num_lower_mds;
     uct_eesp_lower_t           *lowers;
     unsigned                    num_lowers;
-    /* (namespace, rank) -> process, of the peers seen: shows two processes
-     * with one identity. Guarded by lock: workers may have own threads. */
+    /* (namespace, rank) -> process, as long as there are endpoints to it:
+     * shows two processes with one identity at one time. Guarded by lock:
+     * workers may have own threads. */
     khash_t(uct_eesp_process)   processes;
     ucs_recursive_spinlock_t    lock;
 } uct_eesp_md_t;
@@ -112,7 +123,7 @@ const uct_eesp_lower_t *uct_eesp_lower_by_name(const uct_eesp_md_t *md,
 /* ---- address.c --------------------------------------------------------- */
 
 /* Our part of an interface address; the lower's address follows. */
-#define UCT_EESP_ADDRESS_LEN 48
+#define UCT_EESP_ADDRESS_LEN 52
 /* UCX 1.13 packs an interface address's length into six bits. */
 #define UCT_EESP_ADDRESS_MAX 63
 
@@ -125,6 +136,7 @@ typedef struct uct_eesp_address {
     uint64_t process;
     uint64_t incarnation;
     uint8_t  check_value[EESP_CHECK_VALUE_LEN];
+    uint32_t max_packet; /* the longest that will be sent */
 } uct_eesp_address_t;
 
 struct uct_eesp_iface;
@@ -137,6 +149,11 @@ int uct_eesp_address_unpack(const void *in, uct_eesp_address_t *address);
 /* Wire-up check: 0, after one line of log, if this peer must be refused. */
 int uct_eesp_address_accept(struct uct_eesp_iface *iface,
                             const uct_eesp_address_t *address);
+/* Counts an endpoint to this peer; UCS_ERR_REJECTED as above. */
+ucs_status_t uct_eesp_address_enter(uct_eesp_md_t *md,
+                                    const uct_eesp_address_t *address,
+                                    uint64_t *identity_p);
+void uct_eesp_address_leave(uct_eesp_md_t *md, uint64_t identity);
 
 /* ---- interface: iface.c ------------------------------------------------ */
 
@@ -155,7 +172,8 @@ typedef struct uct_eesp_iface {
     uct_iface_attr_t          lower_attr;
     struct eesp_lane         *lane;
     size_t                    max_data;    /* of an active message */
-    size_t                    max_packet;
+    size_t                    max_packet;     /* that the lower sends */
+    size_t                    rx_max_packet;  /* that it can receive */
     uint8_t                  *scratch;     /* header and packed data, private */
     size_t                    rx_front;    /* bytes before data in an element */
     size_t                    rx_headroom;
@@ -170,6 +188,7 @@ typedef struct uct_eesp_iface {
                                               may report from another thread */
     khash_t(uct_eesp_incarnation) known;   /* incarnations of peers */
     int                       failed;      /* a message is lost for good */
+    int                       failure_handled; /* by somebody, once */
     int                       told_unknown;
     uct_worker_cb_id_t        fail_id;
 } uct_eesp_iface_t;
@@ -199,6 +218,8 @@ typedef struct uct_eesp_ep {
     struct eesp_destination destination;
     ucs_list_link_t         list;
     int                     failed;
+    uint64_t                last;     /* sequence number of the last message */
+    uint64_t                identity; /* of the peer, in the MD's processes */
     /* Own pending queue: the lower holds one request for all of it. */
     ucs_queue_head_t        pending;
     uct_pending_req_t       lower_req;

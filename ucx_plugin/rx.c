@@ -20,6 +20,7 @@
 #include "wire.h"
 
 #define UCT_EESP_DAMAGED_BITS 4
+#define UCT_EESP_TELL_UNKNOWN 8
 #define UCT_EESP_RX_PREFIX (EESP_PAYLOAD_OFFSET + EESP_AM_HEADER)
 
 static void uct_eesp_rx_release(uct_recv_desc_t *self, void *desc)
@@ -63,26 +64,33 @@ static unsigned uct_eesp_rx_fail_progress(void *arg)
         }
     } while (found);
 
-    if (handled == 0) {
+    iface->failed          = 0; /* endpoints made later can fail again */
+    iface->failure_handled |= handled != 0;
+    if (!iface->failure_handled) {
         ucs_fatal("eesp: authentication: a message is lost and the program "
                   "handles no endpoint error: stopping");
     }
     return 1;
 }
 
-static void uct_eesp_rx_fail(uct_eesp_iface_t *iface, int error,
+static void uct_eesp_rx_fail(uct_eesp_iface_t *iface, const char *reason,
                              const struct eesp_opened *opened)
 {
+    char who[64] = "";
+
     if (iface->failed) {
         return;
     }
 
     iface->failed = 1;
-    ucs_error("eesp: authentication: packet %lu of rank %u over %s/%s refused "
-              "(%s): the message is lost, all endpoints on this device fail",
-              opened->sequence, opened->source_rank,
+    if (opened->has_source) {
+        snprintf(who, sizeof(who), " %lu of rank %u", opened->sequence,
+                 opened->source_rank);
+    }
+    ucs_error("eesp: authentication: packet%s over %s/%s refused (%s): a "
+              "message is lost, all endpoints on this device fail", who,
               iface->lower_dev->resource.tl_name, iface->lower_dev->name,
-              eesp_strerror(error));
+              reason);
     /* Not from inside the lower's callback: it still uses its endpoint. */
     uct_worker_progress_register_safe(&iface->super.worker->super,
                                       uct_eesp_rx_fail_progress, iface,
@@ -135,7 +143,7 @@ static int uct_eesp_rx_is_replay(uct_eesp_iface_t *iface, int error,
     scratch = ucs_mpool_get(&iface->rx_mp);
     if (scratch != NULL) {
         replay = eesp_verify(iface->lane, packet, length, scratch,
-                             iface->max_packet) == EESP_OK;
+                             iface->rx_max_packet) == EESP_OK;
         ucs_mpool_put(scratch);
     }
     return replay;
@@ -149,14 +157,57 @@ static void uct_eesp_rx_refused(uct_eesp_iface_t *iface, int error,
         ucs_debug("eesp: replayed packet %lu of rank %u dropped",
                   opened->sequence, opened->source_rank);
     } else if (uct_eesp_rx_is_peers(iface, packet, length)) {
-        uct_eesp_rx_fail(iface, error, opened);
-    } else if (!iface->told_unknown) {
-        iface->told_unknown = 1;
+        uct_eesp_rx_fail(iface, eesp_strerror(error), opened);
+    } else if (length == 0) {
+        ucs_warn("eesp: a peer on %s/%s could not seal a message: see its log",
+                 iface->lower_dev->resource.tl_name, iface->lower_dev->name);
+    } else if (iface->told_unknown++ < UCT_EESP_TELL_UNKNOWN) {
         ucs_warn("eesp: authentication: packet of an unknown sender over %s/%s "
-                 "dropped (%s); further ones are only counted",
-                 iface->lower_dev->resource.tl_name, iface->lower_dev->name,
-                 eesp_strerror(error));
+                 "dropped (%s)%s", iface->lower_dev->resource.tl_name,
+                 iface->lower_dev->name, eesp_strerror(error),
+                 iface->told_unknown == UCT_EESP_TELL_UNKNOWN ?
+                 "; further ones are only counted" : "");
     }
+}
+
+/*
+ * Every message names the one before it on its endpoint, under the seal. The
+ * lower keeps order, so any other one means that messages were taken out on
+ * the way. 0 opens an endpoint. (The loss of an endpoint's last message cannot
+ * be told from its end.)
+ */
+static int uct_eesp_rx_follows(uct_eesp_iface_t *iface,
+                               const struct eesp_opened *opened)
+{
+    uint64_t before = load64(opened->payload) & EESP_AM_PREVIOUS;
+
+    return (before == (opened->previous & EESP_AM_PREVIOUS)) ||
+           (before == 0) ||
+           (eesp_policy_info(uct_eesp_iface_md(iface)->policy)->replay ==
+            EESP_REPLAY_OFF);
+}
+
+/* Opens into data; 0 after telling why it was refused. */
+static int uct_eesp_rx_open(uct_eesp_iface_t *iface, void *packet,
+                            size_t length, uint8_t *data,
+                            struct eesp_opened *opened)
+{
+    int ret = eesp_open(iface->lane, packet, length, data - UCT_EESP_RX_PREFIX,
+                        UCT_EESP_RX_PREFIX + iface->rx_max_packet, opened);
+
+    if ((ret == EESP_OK) && ((opened->length < EESP_AM_HEADER) ||
+                             (opened->payload[0] >= UCT_AM_ID_MAX))) {
+        ret = EESP_DROP_PAYLOAD;
+    }
+    if (ucs_unlikely(ret != EESP_OK)) {
+        uct_eesp_rx_refused(iface, ret, packet, length, opened);
+        return 0;
+    }
+    if (ucs_unlikely(!uct_eesp_rx_follows(iface, opened))) {
+        uct_eesp_rx_fail(iface, "messages before it are missing", opened);
+        return 0;
+    }
+    return !iface->failed; /* nothing passes a lost message */
 }
 
 static ucs_status_t uct_eesp_rx_am(void *arg, void *packet, size_t length,
@@ -166,8 +217,6 @@ static ucs_status_t uct_eesp_rx_am(void *arg, void *packet, size_t length,
     struct eesp_opened opened;
     uint8_t *element, *data, id;
     ucs_status_t status;
-    void *desc;
-    int ret;
 
     element = ucs_mpool_get_inline(&iface->rx_mp);
     if (ucs_unlikely(element == NULL)) {
@@ -175,27 +224,23 @@ static ucs_status_t uct_eesp_rx_am(void *arg, void *packet, size_t length,
     }
 
     data = element + iface->rx_front;
-    ret  = eesp_open(iface->lane, packet, length, data - UCT_EESP_RX_PREFIX,
-                     UCT_EESP_RX_PREFIX + iface->max_packet, &opened);
-    if ((ret == EESP_OK) && ((opened.length < EESP_AM_HEADER) ||
-                             (opened.payload[0] >= UCT_AM_ID_MAX))) {
-        ret = EESP_DROP_PAYLOAD;
-    }
-    if (ucs_unlikely(ret != EESP_OK)) {
+    if (ucs_unlikely(!uct_eesp_rx_open(iface, packet, length, data,
+                                       &opened))) {
         ucs_mpool_put_inline(element);
-        uct_eesp_rx_refused(iface, ret, packet, length, &opened);
         return UCS_OK;
     }
     if (ucs_unlikely(!opened.known)) {
         (void)uct_eesp_iface_know(iface, opened.incarnation);
     }
 
-    id                  = opened.payload[0];
-    desc                = data - iface->rx_headroom;
-    uct_recv_desc(desc) = &iface->rx_release;
+    /* UCP may keep a long message where it is. A short one it copies: or each
+     * of a flood of unexpected ones would hold an element of full length. */
+    flags = opened.length > iface->rx_max_packet / 8 ?
+            UCT_CB_PARAM_FLAG_DESC : 0;
+    id    = opened.payload[0]; /* the release pointer may take its place */
+    uct_recv_desc(data - iface->rx_headroom) = &iface->rx_release;
     status = uct_iface_invoke_am(&iface->super, id, data,
-                                 opened.length - EESP_AM_HEADER,
-                                 UCT_CB_PARAM_FLAG_DESC);
+                                 opened.length - EESP_AM_HEADER, flags);
     if (status == UCS_OK) {
         ucs_mpool_put_inline(element);
     }
@@ -220,7 +265,7 @@ ucs_status_t uct_eesp_rx_init(uct_eesp_iface_t *iface,
     iface->rx_front      = ucs_max(iface->rx_headroom +
                                    sizeof(uct_recv_desc_t*),
                                    UCT_EESP_RX_PREFIX);
-    element              = iface->rx_front + iface->max_packet;
+    element              = iface->rx_front + iface->rx_max_packet;
 
     status = uct_iface_param_am_alignment(params, iface->max_data,
                                           iface->rx_front, iface->rx_front,

@@ -230,6 +230,8 @@ EESP_API const char *eesp_lane_backend(const struct eesp_lane *lane);
  * the kernel gives the child of a fork no random numbers.
  */
 EESP_API uint64_t eesp_lane_incarnation(struct eesp_lane *lane);
+/* Sequence number of the packet sealed last; 0: none by this incarnation. */
+EESP_API uint64_t eesp_lane_sequence(const struct eesp_lane *lane);
 /*
  * Draws a new sending incarnation: to be called after a checkpoint restore or
  * VM clone, which no process can notice by itself.
@@ -280,6 +282,9 @@ struct eesp_opened {
     size_t         length;   /* of the payload */
     uint64_t       incarnation; /* sender's */
     uint64_t       sequence;
+    uint64_t       previous;    /* number opened before this one of the same
+                                   source and session; 0: none, or no replay
+                                   table */
     uint64_t       source_id;   /* SOURCE, else 0 */
     uint32_t       source_rank; /* RANKS, else 0 */
     uint16_t       session_id;

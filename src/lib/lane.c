@@ -224,3 +224,8 @@ void eesp_lane_nonce(const struct eesp_lane *lane,
     store32(nonce, high);
     store64(nonce + 4, low);
 }
+
+uint64_t eesp_lane_sequence(const struct eesp_lane *lane)
+{
+    return lane->nonce->next - 1;
+}

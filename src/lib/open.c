@@ -192,8 +192,9 @@ static void show_source(const struct eesp_lane *lane, struct incoming *in,
     opened->has_source  = 1;
     in->entry           = NULL;
     if (follow && lane->replay != NULL && !lane->impersonating) {
-        in->entry     = eesp_replay_find(lane->replay, &in->source);
-        opened->known = in->entry->highest != 0;
+        in->entry        = eesp_replay_find(lane->replay, &in->source);
+        opened->known    = in->entry->highest != 0;
+        opened->previous = in->entry->highest;
     }
 }
 

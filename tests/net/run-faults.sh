@@ -35,6 +35,10 @@ says_short_key='16 bytes short of the 32'
 says_foreign='authentication'
 says_damaged='authentication'
 says_cut='authentication|shorter than its header'
+says_missing_before='messages before it are missing'
+says_policy='policy: rank [01] sends under SPI'
+says_segments='segments: .*UCX_EESP_SEG_SIZE'
+says_twin='two processes say that they are rank 0'
 says_replay='dropped as replay 1,'
 says_version='1\.99.*1\.13|1\.13.*1\.99'
 
@@ -232,11 +236,19 @@ keyring_cases() {
             "$on_rank" 1 UCX_EESP_KEYRING="$keyrings/$keyring.jwks" \
             "$MPI_CHECK" marker
     done
+    refused "other policy on rank 1" "$says_policy" "${keyed[@]}" -- \
+        "$on_rank" 1 UCX_EESP_POLICY=pairs "$MPI_CHECK" marker
+    refused "longer segments on rank 1" "$says_segments" "${keyed[@]}" -- \
+        "$on_rank" 1 UCX_EESP_SEG_SIZE=128k "$MPI_CHECK" marker
+    accepted "shorter segments on rank 1" "${keyed[@]}" -- \
+        "$on_rank" 1 UCX_EESP_SEG_SIZE=8k "$MPI_CHECK" marker
+    refused "rank 0 twice" "$says_twin" "${keyed[@]}" -- \
+        "$on_rank" 1 UCX_EESP_RANK=0 "$MPI_CHECK" marker
 }
 
 # happened NAME: the shim reported its fault, so the case tested something.
 happened() {
-    if said '^wirefault: (flipped|truncated|duplicated)'; then
+    if said '^wirefault: (flipped|truncated|duplicated|deleted)'; then
         ok "$1: the fault happened"
     else
         not_ok "$1: the fault happened" "the shim reported nothing"
@@ -260,6 +272,14 @@ wire_cases() {
     damaged "flipped bit in the ICV" "$says_damaged" flip NTH=200 OFFSET=-1
     damaged "flipped bit in the sequence number" "$says_damaged" \
         flip NTH=200 OFFSET=30
+    local byte
+    # One of each field of the header: marker, Opt Len, Session ID, SPI, option
+    # type and length, combination, generations, epoch, ranks, incarnation.
+    for byte in 0 1 3 7 8 9 10 11 13 15 19 20 27; do
+        damaged "flipped bit in header byte $byte" "$says_damaged" \
+            flip NTH=200 OFFSET=$byte
+    done
+    damaged "deleted packet" "$says_missing_before" delete NTH=200
     damaged "flipped bit in the first packet" "$says_damaged" flip NTH=1
     damaged "flipped bit in a large message" "$says_damaged" \
         flip NTH=5 MIN_LEN=3000

@@ -9,7 +9,7 @@
  * little endian), payload. A connection starts with an 8-byte magic number from
  * the side that connects.
  *
- *   WIREFAULT          flip, truncate, duplicate or none
+ *   WIREFAULT          flip, truncate, duplicate, delete or none
  *   WIREFAULT_RANK     the rank that misbehaves (compared with
  * OMPI_COMM_WORLD_RANK) WIREFAULT_NTH      which data frame of this process,
  * counted from 1 WIREFAULT_MIN_LEN  count only frames with at least this many
@@ -48,7 +48,7 @@
 /* The build hides everything else, and a hidden function replaces nothing. */
 #define PRELOADED __attribute__((visibility("default")))
 
-enum fault { NONE, FLIP, TRUNCATE, DUPLICATE };
+enum fault { NONE, FLIP, TRUNCATE, DUPLICATE, DELETE };
 
 /* What we know of a file descriptor. `left` counts the bytes up to the start of
  * the next frame: UCX hands every frame over whole and comes back with the rest
@@ -84,7 +84,7 @@ static unsigned long number(const char *name, unsigned long fallback)
 static void setup(void)
 {
     static const char *const names[] = {"none", "flip", "truncate",
-                                        "duplicate"};
+                                        "duplicate", "delete"};
     static int done;
     const char *v = getenv("WIREFAULT"), *rank = getenv("OMPI_COMM_WORLD_RANK"),
                *chosen = getenv("WIREFAULT_RANK");
@@ -236,6 +236,10 @@ static ssize_t inject(int fd, const struct iovec *iov, size_t cnt,
         snprintf(said, sizeof(said),
                  "truncated frame %lu (AM id %u) from %u to %zu bytes", nth,
                  f->id, f->len, shorter);
+    } else if (fault == DELETE) {
+        out = 0;
+        snprintf(said, sizeof(said), "deleted frame %lu (AM id %u, %u bytes)",
+                 nth, f->id, f->len);
     } else {
         memcpy(p + size, p, size);
         out = 2 * size;
