@@ -51,26 +51,51 @@ AESNI static void aesni_key(struct eesp_aes256 *aes, const uint8_t key[32])
     EXPAND(14, 0x40)
 }
 
+/* n is constant where this is inlined: the blocks stay in registers. */
+AESNI static inline __attribute__((always_inline)) void
+encrypt_side_by_side(const __m128i *k, __m128i *p, const size_t n)
+{
+    __m128i s[4];
+    size_t i;
+    int round;
+
+#pragma GCC unroll 4
+    for (i = 0; i < n; i++)
+        s[i] = _mm_xor_si128(_mm_loadu_si128(p + i), k[0]);
+#pragma GCC unroll 14
+    for (round = 1; round < 14; round++) {
+        __m128i key = k[round];
+
+#pragma GCC unroll 4
+        for (i = 0; i < n; i++)
+            s[i] = _mm_aesenc_si128(s[i], key);
+    }
+#pragma GCC unroll 4
+    for (i = 0; i < n; i++)
+        _mm_storeu_si128(p + i, _mm_aesenclast_si128(s[i], k[14]));
+}
+
 AESNI static void aesni_encrypt(const struct eesp_aes256 *aes, uint8_t *blocks,
                                 size_t count)
 {
     const __m128i *k = (const __m128i *)aes->round_keys;
     __m128i *p       = (__m128i *)blocks;
 
-    while (count > 0) {
-        size_t n = count < 4 ? count : 4, i;
-        __m128i s[4];
-        int round;
-
-        for (i = 0; i < n; i++)
-            s[i] = _mm_xor_si128(_mm_loadu_si128(p + i), k[0]);
-        for (round = 1; round < 14; round++)
-            for (i = 0; i < n; i++)
-                s[i] = _mm_aesenc_si128(s[i], k[round]);
-        for (i = 0; i < n; i++)
-            _mm_storeu_si128(p + i, _mm_aesenclast_si128(s[i], k[14]));
-        p += n;
-        count -= n;
+    for (; count > 4; count -= 4, p += 4)
+        encrypt_side_by_side(k, p, 4);
+    switch (count) {
+    case 4:
+        encrypt_side_by_side(k, p, 4);
+        break;
+    case 3:
+        encrypt_side_by_side(k, p, 3);
+        break;
+    case 2:
+        encrypt_side_by_side(k, p, 2);
+        break;
+    case 1:
+        encrypt_side_by_side(k, p, 1);
+        break;
     }
 }
 
