@@ -8,8 +8,8 @@
 #include <ucs/debug/memtrack_int.h>
 #include <ucs/sys/string.h>
 
-/* What "auto" stands for; first the one that UCP should list first. */
-static const char *uct_eesp_lower_auto[] = {"posix", "tcp"};
+/* What "auto" stands for. */
+static const char *uct_eesp_lower_auto[] = {"self", "posix", "sysv", "tcp"};
 
 static int uct_eesp_lower_wanted(const ucs_config_names_array_t *wanted,
                                  const char *tl_name)
