@@ -73,6 +73,13 @@ int uct_eesp_address_unpack(const void *in, uct_eesp_address_t *address)
     return 1;
 }
 
+int uct_eesp_address_is_lowers(const uct_eesp_iface_t *iface,
+                               const uct_eesp_address_t *address)
+{
+    return address->lower_id ==
+           uct_eesp_lower_id(iface->lower_dev->resource.tl_name);
+}
+
 /* UCP asks about a peer many times: so many lines a process, not each time. */
 #define UCT_EESP_TELL_PEERS 4
 #define uct_eesp_refuse_peer(_fmt, ...) \
@@ -172,8 +179,7 @@ int uct_eesp_address_accept(uct_eesp_iface_t *iface,
     uint8_t expected[EESP_CHECK_VALUE_LEN];
     int ret;
 
-    if (address->lower_id !=
-        uct_eesp_lower_id(iface->lower_dev->resource.tl_name)) {
+    if (!uct_eesp_address_is_lowers(iface, address)) {
         return 0; /* no error: another lower of that peer will do */
     }
 

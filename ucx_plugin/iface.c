@@ -125,7 +125,9 @@ static int uct_eesp_iface_is_reachable(const uct_iface_h tl_iface,
         return uct_iface_is_reachable(iface->lower, dev_addr, NULL);
     }
 
+    /* The device address of another lower would be misread by this one. */
     return uct_eesp_address_unpack(iface_addr, &address) &&
+           uct_eesp_address_is_lowers(iface, &address) &&
            uct_iface_is_reachable(iface->lower, dev_addr,
                                   UCS_PTR_BYTE_OFFSET(iface_addr,
                                                       UCT_EESP_ADDRESS_LEN)) &&

@@ -146,6 +146,9 @@ uint16_t uct_eesp_lower_id(const char *tl_name);
 ucs_status_t uct_eesp_address_pack(struct uct_eesp_iface *iface, void *out);
 /* 0 if the format is another version's. */
 int uct_eesp_address_unpack(const void *in, uct_eesp_address_t *address);
+/* Whether it is an address of the same lower transport as iface's. */
+int uct_eesp_address_is_lowers(const struct uct_eesp_iface *iface,
+                               const uct_eesp_address_t *address);
 /* Wire-up check: 0, after one line of log, if this peer must be refused. */
 int uct_eesp_address_accept(struct uct_eesp_iface *iface,
                             const uct_eesp_address_t *address);
