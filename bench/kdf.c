@@ -25,14 +25,17 @@
  */
 enum { PEERS = 1000, SMALL_CACHE = 4, PACKET = 64, ROOM = 192, BATCH = 16 };
 /* Context with ranks, and a derived data key with its IV mask. */
-enum { CONTEXT = 40, OUT = 44, BLOCK = 16, ROWS_MAX = 32, BACKENDS_MAX = 8 };
+enum { CONTEXT = 40, OUT = 44, BLOCK = 16, CMAC_KEY = 32, ROWS_MAX = 32, BACKENDS_MAX = 8,
+       KDFS_MAX = 8 };
 
-static uint8_t key[32], context[CONTEXT];
+static uint8_t key[EESP_KDK_MAX], context[CONTEXT];
 
 /* ---- Derivation --------------------------------------------------------- */
 
-static const struct eesp_kdf *const kdf = &eesp_kdf_cmac_aes256;
-static void *kdf_state;
+static struct keyed {
+    const struct eesp_kdf *kdf;
+    void                  *state;
+} kdfs[KDFS_MAX], *keyed = kdfs; /* the first is CMAC-AES-256 */
 static EVP_MAC_CTX *mac;
 static EVP_KDF *kbkdf;
 static EVP_KDF_CTX *kbkdf_keyed;
@@ -53,8 +56,8 @@ static void run_derive(void (*derive)(uint8_t out[static OUT]), uint64_t calls,
 
 static void derive_eesp(uint8_t out[static OUT])
 {
-    if (kdf->derive(kdf_state, EESP_LABEL_DATA_KEY, context, CONTEXT, out,
-                    OUT) != EESP_OK)
+    if (keyed->kdf->derive(keyed->state, EESP_LABEL_DATA_KEY, context, CONTEXT,
+                           out, OUT) != EESP_OK)
         errx(1, "eesp_kdf failed");
 }
 
@@ -91,7 +94,7 @@ static void kbkdf_derive(EVP_KDF_CTX *ctx, int set_key, uint8_t *out)
         *p++ = OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_CIPHER,
                                                 (char *)"AES-256-CBC", 0);
         *p++ = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, key,
-                                                 sizeof(key));
+                                                 CMAC_KEY);
         *p++ = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT,
                                                  (char *)"S1", 2);
     }
@@ -115,9 +118,10 @@ static void derive_kbkdf_anew(uint8_t out[static OUT])
     EVP_KDF_CTX_free(ctx);
 }
 
+/* arg: one of kdfs. */
 static void run_eesp(void *arg, uint64_t calls, double ns[BENCH_PARTS])
 {
-    (void)arg;
+    keyed = arg;
     run_derive(derive_eesp, calls, ns);
 }
 
@@ -148,15 +152,22 @@ static void prepare_derivation(void)
         OSSL_PARAM_construct_end()};
     EVP_MAC *cmac = EVP_MAC_fetch(NULL, "CMAC", NULL);
     uint8_t ours[OUT], theirs[OUT];
+    unsigned i;
 
     memset(key, 0x42, sizeof(key));
-    kdf_state   = calloc(1, kdf->state_size);
+    for (i = 0; i < eesp_kdfs() && i < KDFS_MAX; i++) {
+        const struct eesp_kdf *kdf = eesp_kdf_at(i);
+
+        kdfs[i] = (struct keyed){kdf, calloc(1, kdf->state_size)};
+        if (kdfs[i].state == NULL || kdf->open(kdfs[i].state) != EESP_OK ||
+            kdf->key(kdfs[i].state, key) != EESP_OK)
+            errx(1, "no %s", kdf->name);
+    }
     kbkdf       = EVP_KDF_fetch(NULL, "KBKDF", NULL);
     mac         = cmac ? EVP_MAC_CTX_new(cmac) : NULL;
     kbkdf_keyed = kbkdf ? EVP_KDF_CTX_new(kbkdf) : NULL;
-    if (kdf_state == NULL || kdf->open(kdf_state) != EESP_OK ||
-        kdf->key(kdf_state, key) != EESP_OK || mac == NULL ||
-        EVP_MAC_init(mac, key, sizeof(key), params) != 1 ||
+    if (mac == NULL ||
+        EVP_MAC_init(mac, key, CMAC_KEY, params) != 1 ||
         kbkdf_keyed == NULL)
         errx(1, "no CMAC or KBKDF");
     kbkdf_derive(kbkdf_keyed, 1, ours);
@@ -252,13 +263,11 @@ static void print_packets(const struct bench_case *c, const char *backend,
 
 static void measure(unsigned windows, FILE *csv)
 {
-    static const struct row ways[] = {
-        {"derive 44 bytes: libeesp", 0},
+    struct row ways[KDFS_MAX + 3] = {
         {"derive 44 bytes: EVP_MAC CMAC, keyed once", 0},
         {"derive 44 bytes: EVP_KDF KBKDF, keyed once", 0},
         {"derive 44 bytes: EVP_KDF KBKDF, new context each", 0}};
     struct bench_case cases[ROWS_MAX] = {
-        {run_eesp, NULL, {{0, 0, 0}}, 0},
         {run_mac, NULL, {{0, 0, 0}}, 0},
         {run_kbkdf, NULL, {{0, 0, 0}}, 0},
         {run_kbkdf_anew, NULL, {{0, 0, 0}}, 0}};
@@ -266,8 +275,14 @@ static void measure(unsigned windows, FILE *csv)
     const char *names[BACKENDS_MAX];
     struct eesp_backend_info info;
     double ignored[BENCH_PARTS] = {0};
-    unsigned count = 0, i, j, first = 4;
+    unsigned count = 0, i, j, first = 3;
 
+    for (i = 0; i < KDFS_MAX && kdfs[i].kdf != NULL; i++, first++) {
+        cases[first].run = run_eesp;
+        cases[first].arg = &kdfs[i];
+        snprintf(ways[first].what, sizeof(ways[first].what),
+                 "derive 44 bytes: libeesp %s", kdfs[i].kdf->name);
+    }
     for (i = 0; i < eesp_backends() && count < BACKENDS_MAX; i++) {
         eesp_backend(i, &info);
         if (!info.available)
@@ -302,6 +317,7 @@ int main(int argc, char *argv[])
     unsigned windows = 101;
     FILE *csv        = NULL;
     int option;
+    unsigned i;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option == 'c' && (csv = fopen(optarg, "w")) == NULL)
@@ -319,8 +335,10 @@ int main(int argc, char *argv[])
     measure(windows, csv);
     if (csv != NULL && fclose(csv) != 0)
         err(1, "csv");
-    kdf->close(kdf_state);
-    free(kdf_state);
+    for (i = 0; i < KDFS_MAX && kdfs[i].kdf != NULL; i++) {
+        kdfs[i].kdf->close(kdfs[i].state);
+        free(kdfs[i].state);
+    }
     EVP_MAC_CTX_free(mac);
     EVP_KDF_CTX_free(kbkdf_keyed);
     EVP_KDF_free(kbkdf);

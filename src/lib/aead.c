@@ -125,7 +125,9 @@ int eesp_backend_selftest(unsigned index)
     int ret;
 
     if (aead == NULL)
-        return index == BACKENDS ? eesp_kdf_selftest() : EESP_ERR_ARGUMENT;
+        return eesp_kdf_at(index - BACKENDS) != NULL ?
+                   eesp_kdf_selftest(eesp_kdf_at(index - BACKENDS)) :
+                   EESP_ERR_ARGUMENT;
     if (aead->missing() != NULL)
         return EESP_ERR_UNSUPPORTED;
     k = aligned_alloc(64, (aead->key_size + 63) & ~(size_t)63);

@@ -135,7 +135,13 @@ enum eesp_selector {             /* bits of the selector bitmap */
     EESP_SELECT_DESTINATION = 1 << 2  /* 64-bit destination id */
 };
 
-enum eesp_kdf_id { EESP_KDF_CMAC_AES256 = 1 };
+enum eesp_kdf_id {
+    EESP_KDF_CMAC_AES256 = 1, /* SP 800-108r1 counter mode */
+    EESP_KDF_HKDF_SHA256 = 2, /* HKDF-Expand, RFC 5869 */
+    EESP_KDF_HKDF_SHA384 = 3,
+    EESP_KDF_HKDF_SHA512 = 4,
+    EESP_KDF_HMAC_SHA256 = 5  /* SP 800-108r1 counter mode */
+};
 enum eesp_aead_id { EESP_AEAD_AES_256_GCM = 2 };
 enum eesp_replay { EESP_REPLAY_OFF, EESP_REPLAY_STRICT };
 
@@ -194,9 +200,12 @@ struct eesp_backend_info {
 
 EESP_API unsigned eesp_backends(void);
 EESP_API void eesp_backend(unsigned index, struct eesp_backend_info *info);
+/* Key derivation functions; their names, NULL past the end. */
+EESP_API unsigned eesp_kdfs(void);
+EESP_API const char *eesp_kdf_name(unsigned index);
 /*
- * Known-answer test of one backend or, with index eesp_backends(), of the
- * KDF. EESP_OK, EESP_ERR_UNSUPPORTED (not available) or EESP_ERR_CRYPTO.
+ * Known-answer test of one backend or, with index eesp_backends() + n, of KDF
+ * n. EESP_OK, EESP_ERR_UNSUPPORTED (not available) or EESP_ERR_CRYPTO.
  */
 EESP_API int eesp_backend_selftest(unsigned index);
 

@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "kdf.h"
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "eesp.h"
 
-static const struct eesp_kdf *const kdfs[] = {&eesp_kdf_cmac_aes256};
+static const struct eesp_kdf *const kdfs[] = {
+    &eesp_kdf_cmac_aes256, &eesp_kdf_hkdf_sha256, &eesp_kdf_hkdf_sha384,
+    &eesp_kdf_hkdf_sha512, &eesp_kdf_hmac_sha256,
+};
 
 enum { KDFS = sizeof(kdfs) / sizeof(kdfs[0]) };
+
+const struct eesp_kdf *eesp_kdf_at(unsigned index)
+{
+    return index < KDFS ? kdfs[index] : NULL;
+}
 
 const struct eesp_kdf *eesp_kdf_by_id(unsigned id)
 {
@@ -30,45 +38,24 @@ const struct eesp_kdf *eesp_kdf_by_name(const char *name)
     return NULL;
 }
 
-/*
- * Data key and IV mask of tests/vectors/eesp, packet "kdf1_aes256gcm": made by
- * an independent program.
- */
-static const uint8_t known_key[32] = {
-    0xc4, 0x81, 0xd7, 0x7a, 0xe4, 0xe3, 0x7f, 0x1d, 0x08, 0x6c, 0x13,
-    0x05, 0xa0, 0x32, 0xb2, 0x53, 0x5f, 0xad, 0x2f, 0xcc, 0x6f, 0xc4,
-    0xf6, 0xda, 0xfa, 0x1c, 0xea, 0x04, 0xa6, 0xb6, 0xc7, 0x0a};
-static const uint8_t known_context[40] = {
-    0x0d, 0x18, 0x00, 0x01, 0x00, 0x02, 0x00, 0x00, 0x11, 0x22,
-    0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x00, 0x00, 0x00, 0x00,
-    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
-    0x00, 0x00, 0x00, 0x00, 0x00, 0x05, 0x00, 0x00, 0x00, 0x09};
-static const uint8_t known_output[44] = {
-    0x16, 0x93, 0xb6, 0xce, 0xb7, 0x42, 0x8a, 0xe8, 0x04, 0xca, 0x93,
-    0xbd, 0x46, 0x66, 0x4e, 0x99, 0xe3, 0xba, 0xa8, 0x52, 0xee, 0x67,
-    0xb9, 0x75, 0x9b, 0x21, 0xce, 0xac, 0xcd, 0xeb, 0xa4, 0x63, 0x16,
-    0x4c, 0xf0, 0x89, 0xf6, 0x8c, 0x32, 0xaf, 0x84, 0x43, 0xd4, 0xb2};
-
-int eesp_kdf_selftest(void)
+unsigned eesp_kdfs(void)
 {
-    const struct eesp_kdf *kdf = &eesp_kdf_cmac_aes256;
-    uint8_t out[sizeof(known_output)];
-    void *state = calloc(1, kdf->state_size);
-    int ret     = EESP_ERR_MEMORY;
+    return KDFS;
+}
 
-    if (state == NULL)
-        return ret;
-    ret = kdf->open(state);
-    if (ret != EESP_OK)
-        goto out;
-    ret = kdf->key(state, known_key);
-    if (ret == EESP_OK)
-        ret = kdf->derive(state, EESP_LABEL_DATA_KEY, known_context,
-                          sizeof(known_context), out, sizeof(out));
-    if (ret == EESP_OK && memcmp(out, known_output, sizeof(out)) != 0)
-        ret = EESP_ERR_CRYPTO;
-    kdf->close(state);
-out:
-    free(state);
-    return ret;
+const char *eesp_kdf_name(unsigned index)
+{
+    return index < KDFS ? kdfs[index]->name : NULL;
+}
+
+size_t eesp_fixed_data(const char label[2], const uint8_t *context,
+                       size_t context_length, size_t length,
+                       uint8_t out[EESP_FIXED_DATA_MAX])
+{
+    memcpy(out, label, 2);
+    out[2] = 0;
+    if (context_length > 0)
+        memcpy(out + 3, context, context_length);
+    store16(out + 3 + context_length, (uint16_t)(8 * length));
+    return 3 + context_length + 2;
 }

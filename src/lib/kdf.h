@@ -14,10 +14,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "context.h"
+
 #define EESP_KDK_MAX    64 /* longest derivation key of any KDF */
 #define EESP_DERIVE_MAX 64 /* longest output */
 #define EESP_LABEL_DATA_KEY    "S1"
 #define EESP_LABEL_CHECK_VALUE "SK"
+#define EESP_FIXED_DATA_MAX (2 + 1 + EESP_CONTEXT_MAX + 2)
 
 struct eesp_kdf {
     uint8_t     id; /* enum eesp_kdf_id */
@@ -36,13 +39,28 @@ struct eesp_kdf {
     void (*close)(void *state);
 };
 
+/* Table of all, NULL past its end. */
+const struct eesp_kdf *eesp_kdf_at(unsigned index);
+
 /* NULL for an id or name that this build does not have. */
 const struct eesp_kdf *eesp_kdf_by_id(unsigned id);
 const struct eesp_kdf *eesp_kdf_by_name(const char *name);
 
-/* Known answer of every KDF: EESP_OK or EESP_ERR_CRYPTO. */
-int eesp_kdf_selftest(void);
+/*
+ * Fixed data of wire-format section 3, label | 00 | context | output bits 2;
+ * returns its length. length is that of the output, in bytes.
+ */
+size_t eesp_fixed_data(const char label[2], const uint8_t *context,
+                       size_t context_length, size_t length,
+                       uint8_t out[EESP_FIXED_DATA_MAX]);
+
+/* Known answer of one KDF: EESP_OK or EESP_ERR_CRYPTO. */
+int eesp_kdf_selftest(const struct eesp_kdf *kdf);
 
 extern const struct eesp_kdf eesp_kdf_cmac_aes256;
+extern const struct eesp_kdf eesp_kdf_hkdf_sha256;
+extern const struct eesp_kdf eesp_kdf_hkdf_sha384;
+extern const struct eesp_kdf eesp_kdf_hkdf_sha512;
+extern const struct eesp_kdf eesp_kdf_hmac_sha256;
 
 #endif

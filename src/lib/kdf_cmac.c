@@ -8,8 +8,6 @@
 #include <string.h>
 
 #include "aes256.h"
-#include "bytes.h"
-#include "context.h"
 #include "eesp.h"
 #include "kdf.h"
 
@@ -66,11 +64,10 @@ static int cmac_derive(void *state, const char label[2],
                        uint8_t *out, size_t length)
 {
     struct cmac_state *s = state;
-    uint8_t message[BLOCK + 2 + 1 + EESP_CONTEXT_MAX + 2 + BLOCK];
+    uint8_t message[1 + EESP_FIXED_DATA_MAX + BLOCK];
     uint8_t chain[BLOCKS_MAX * BLOCK] = {0};
-    size_t n     = (length + BLOCK - 1) / BLOCK;
-    size_t size  = 1 + 2 + 1 + context_length + 2;
-    size_t whole = (size + BLOCK - 1) / BLOCK * BLOCK;
+    size_t n = (length + BLOCK - 1) / BLOCK;
+    size_t size, whole;
     const uint8_t *subkey = s->k1;
     size_t offset, i;
     int ret = EESP_ERR_ARGUMENT;
@@ -78,11 +75,9 @@ static int cmac_derive(void *state, const char label[2],
     if (n == 0 || n > BLOCKS_MAX || context_length > EESP_CONTEXT_MAX)
         goto out;
     message[0] = 0; /* the counter goes in below */
-    memcpy(message + 1, label, 2);
-    message[3] = 0;
-    if (context_length > 0)
-        memcpy(message + 4, context, context_length);
-    store16(message + 4 + context_length, (uint16_t)(8 * length));
+    size  = 1 + eesp_fixed_data(label, context, context_length, length,
+                                message + 1);
+    whole = (size + BLOCK - 1) / BLOCK * BLOCK;
     if (size < whole) {
         memset(message + size, 0, whole - size);
         message[size] = 0x80;

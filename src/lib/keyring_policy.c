@@ -99,7 +99,9 @@ static int parse_algorithms(const struct parser *p)
     p->policy->kdf = eesp_kdf_by_name(kdf);
     if (p->policy->kdf == NULL)
         return eesp_keyring_refuse(p->why, p->name, "%s: kdf \"%.40s\" is not "
-                                   "one of: cmac-aes256", p->what, kdf);
+                                   "one of: cmac-aes256, hkdf-sha256, "
+                                   "hkdf-sha384, hkdf-sha512, hmac-sha256",
+                                   p->what, kdf);
     info->kdf  = (enum eesp_kdf_id)p->policy->kdf->id;
     info->aead = (enum eesp_aead_id)eesp_aead_id_by_name(aead);
     if (info->aead == 0)
