@@ -461,7 +461,7 @@ static UCS_CLASS_DEFINE_DELETE_FUNC(uct_eesp_iface_t, uct_iface_t);
 
 static uct_iface_internal_ops_t uct_eesp_iface_internal_ops = {
     .iface_estimate_perf = uct_base_iface_estimate_perf,
-    .iface_vfs_refresh   = (uct_iface_vfs_refresh_func_t)ucs_empty_function,
+    .iface_vfs_refresh   = uct_eesp_iface_vfs_refresh,
     .ep_query            = uct_eesp_ep_query,
     .ep_invalidate       = (uct_ep_invalidate_func_t)
                            ucs_empty_function_return_unsupported,

@@ -207,6 +207,8 @@ uct_eesp_md_t *uct_eesp_iface_md(const uct_eesp_iface_t *iface);
 ucs_status_t uct_eesp_iface_know(uct_eesp_iface_t *iface,
                                  uint64_t incarnation);
 
+void uct_eesp_iface_vfs_refresh(uct_iface_h tl_iface); /* vfs.c */
+
 /* ---- receive: rx.c ----------------------------------------------------- */
 
 ucs_status_t uct_eesp_rx_init(uct_eesp_iface_t *iface,
