@@ -15,6 +15,9 @@
 
 enum { MASK = 0x5c, SECRETS = 2, LENGTH = 32 };
 
+/* A sanitizer's shadow memory is larger by far, and no key is copied there. */
+#define MAPPING_MAX ((uintptr_t)1 << 30)
+
 /* Every byte changed by MASK, or the search would find itself. */
 static uint8_t secrets[SECRETS][LENGTH];
 static uint8_t window[1 << 20];
@@ -46,6 +49,8 @@ static void scan_mapping(int mem, uintptr_t from, uintptr_t to,
 {
     int n;
 
+    if (to - from > MAPPING_MAX)
+        return;
     for (; from < to; from += sizeof(window) - LENGTH) {
         size_t want = to - from < sizeof(window) ? to - from : sizeof(window);
         ssize_t got;
