@@ -2,9 +2,12 @@
 # shellcheck shell=bash
 #
 # What the tests of the eesp command share.
+#
+# shellcheck source=tests/lib/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/common.sh"
 
 export PYTHONDONTWRITEBYTECODE=1
+# shellcheck disable=SC2034 # used by those who source this
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 need "eesp" "$EESP_BIN" python3
 
