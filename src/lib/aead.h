@@ -8,7 +8,8 @@
  *     aead->seal(k, nonce, aad, n, iov, 2, out, icv);
  *     aead->close(k);                 wipes
  *
- * expand, seal and decrypt neither allocate nor lock. One expanded key serves
+ * The objects: AES-GCM and GMAC (SP 800-38D), ChaCha20-Poly1305 (RFC 8439),
+ * AES-GCM-SIV (RFC 8452). expand, seal and decrypt neither allocate nor lock. One expanded key serves
  * one thread at a time.
  */
 #ifndef EESP_AEAD_H
@@ -16,6 +17,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/uio.h>
 
 #define EESP_NONCE_LEN   12
@@ -23,15 +25,19 @@
 
 struct eesp_aead {
     uint8_t     id;   /* enum eesp_aead_id */
-    const char *name; /* "aes-256-gcm" */
+    const char *name; /* "aes-256-gcm", as in a keyring */
     const char *backend;
     size_t      key_length;
     size_t      key_size;
+    int         one_piece; /* seal takes exactly one part */
     /* NULL if usable here, else what is missing; fixed for the process. */
     const char *(*missing)(void);
     int (*open)(void *k);
     int (*expand)(void *k, const uint8_t *key);
-    /* Concatenation of in -> out, 16 bytes of ICV -> icv. */
+    /*
+     * Concatenation of in -> out, 16 bytes of ICV -> icv. Without
+     * confidentiality (GMAC) out is in, and as much associated data as aad.
+     */
     int (*seal)(void *k, const uint8_t nonce[EESP_NONCE_LEN],
                 const uint8_t *aad, size_t aad_length, const struct iovec *in,
                 unsigned count, uint8_t *out, uint8_t *icv);
@@ -54,9 +60,36 @@ const struct eesp_aead *eesp_aead_find(unsigned id, const char *backend);
 /* By algorithm name, whichever backend: 0 if this build has none. */
 unsigned eesp_aead_id_by_name(const char *name);
 
+/* Known answers of one object, published ones: EESP_OK or EESP_ERR_x. */
+int eesp_aead_selftest(const struct eesp_aead *aead);
+
+/* Concatenation of in -> out. */
+static inline void eesp_aead_gather(const struct iovec *in, unsigned count,
+                                    uint8_t *out)
+{
+    unsigned i;
+
+    for (i = 0; i < count; i++) {
+        if (in[i].iov_len > 0)
+            memcpy(out, in[i].iov_base, in[i].iov_len);
+        out += in[i].iov_len;
+    }
+}
+
+#define EESP_AEAD_IPSECMB(_name)                                   \
+    extern const struct eesp_aead eesp_aead_ipsecmb_##_name##_avx512, \
+        eesp_aead_ipsecmb_##_name##_avx2, eesp_aead_ipsecmb_##_name##_sse
+
+EESP_AEAD_IPSECMB(aes_256_gcm);
+EESP_AEAD_IPSECMB(aes_128_gcm);
+EESP_AEAD_IPSECMB(chacha20_poly1305);
+EESP_AEAD_IPSECMB(aes_256_gmac);
+#undef EESP_AEAD_IPSECMB
+
 extern const struct eesp_aead eesp_aead_openssl_aes_256_gcm;
-extern const struct eesp_aead eesp_aead_ipsecmb_avx512;
-extern const struct eesp_aead eesp_aead_ipsecmb_avx2;
-extern const struct eesp_aead eesp_aead_ipsecmb_sse;
+extern const struct eesp_aead eesp_aead_openssl_aes_128_gcm;
+extern const struct eesp_aead eesp_aead_openssl_chacha20_poly1305;
+extern const struct eesp_aead eesp_aead_openssl_aes_256_gcm_siv;
+extern const struct eesp_aead eesp_aead_openssl_aes_256_gmac;
 
 #endif

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * AES-256-GCM (SP 800-38D) by intel-ipsec-mb, through its direct calls: the
- * job interface only adds to the time of a packet. One object per instruction
- * set, so that each can be chosen and tested on one CPU.
+ * AES-GCM and GMAC (SP 800-38D) and ChaCha20-Poly1305 (RFC 8439) by
+ * intel-ipsec-mb, through its direct calls: the job interface only adds to the
+ * time of a packet. One object per algorithm and instruction set, so that each
+ * can be chosen and tested on one CPU.
  */
 #include "eesp_config.h"
 
 #include "aead.h"
 #include "eesp.h"
+
+enum isa { AVX512, AVX2, SSE, ISAS };
 
 #ifdef HAVE_IPSEC_MB
 
@@ -18,13 +21,27 @@
 
 #include "wire.h"
 
-struct ipsecmb_key {
+/* The calls of one AES key size. */
+struct gcm_calls {
+    aes_gcm_pre_t              pre;
+    aes_gcm_enc_dec_t          enc, dec;
+    aes_gcm_init_t             init;
+    aes_gcm_enc_dec_update_t   enc_update;
+    aes_gcm_enc_dec_finalize_t enc_finalize;
+};
+
+struct gcm_key {
     struct gcm_key_data      expanded __attribute__((aligned(64)));
     struct gcm_context_data  stream;
+    const struct gcm_calls  *calls;
     const IMB_MGR           *mgr;
 };
 
-enum isa { AVX512, AVX2, SSE, ISAS };
+struct chacha_key {
+    uint8_t bytes[32];
+    struct chacha20_poly1305_context_data stream;
+    const IMB_MGR *mgr;
+};
 
 /* Tables of code pointers, made once and never changed: threads share them. */
 static const struct {
@@ -39,7 +56,18 @@ static const struct {
                 "CPU has no AES-NI or PCLMULQDQ"},
 };
 static IMB_MGR *manager[ISAS];
+static struct gcm_calls gcm_128[ISAS], gcm_256[ISAS];
 static pthread_once_t manager_once = PTHREAD_ONCE_INIT;
+
+#define GCM_CALLS(_mgr, _bits)                                          \
+    ((struct gcm_calls){                                                \
+        .pre          = (_mgr)->gcm##_bits##_pre,                       \
+        .enc          = (_mgr)->gcm##_bits##_enc,                       \
+        .dec          = (_mgr)->gcm##_bits##_dec,                       \
+        .init         = (_mgr)->gcm##_bits##_init,                      \
+        .enc_update   = (_mgr)->gcm##_bits##_enc_update,                \
+        .enc_finalize = (_mgr)->gcm##_bits##_enc_finalize,              \
+    })
 
 static void make_managers(void)
 {
@@ -57,8 +85,12 @@ static void make_managers(void)
             if (imb_get_errno(mgr) == 0)
                 manager[i] = mgr;
         }
-        if (manager[i] == NULL)
+        if (manager[i] == NULL) {
             free_mb_mgr(mgr);
+            continue;
+        }
+        gcm_128[i] = GCM_CALLS(mgr, 128);
+        gcm_256[i] = GCM_CALLS(mgr, 256);
     }
 }
 
@@ -68,10 +100,139 @@ static const char *missing(enum isa isa)
     return manager[isa] ? NULL : isa_table[isa].missing;
 }
 
-static int open_key(void *key, enum isa isa)
+/* EESP_DROP_AUTH and an empty out unless the two ICVs are the same. */
+static int check_icv(uint8_t expected[EESP_ICV_LEN], const uint8_t *icv,
+                     uint8_t *out, size_t length)
 {
-    struct ipsecmb_key *k = key;
+    int ret = EESP_OK;
 
+    if (CRYPTO_memcmp(expected, icv, EESP_ICV_LEN) != 0) {
+        explicit_bzero(out, length);
+        ret = EESP_DROP_AUTH;
+    }
+    explicit_bzero(expected, EESP_ICV_LEN);
+    return ret;
+}
+
+/* ---- AES-GCM ------------------------------------------------------------ */
+
+static int open_gcm(void *key, enum isa isa, const struct gcm_calls *calls)
+{
+    struct gcm_key *k = key;
+
+    if (missing(isa) != NULL)
+        return EESP_ERR_UNSUPPORTED;
+    memset(k, 0, sizeof(*k));
+    k->calls = &calls[isa];
+    k->mgr   = manager[isa];
+    return EESP_OK;
+}
+
+static int gcm_expand(void *key, const uint8_t *bytes)
+{
+    struct gcm_key *k = key;
+
+    k->calls->pre(bytes, &k->expanded);
+    return EESP_OK;
+}
+
+static int gcm_seal(void *key, const uint8_t nonce[EESP_NONCE_LEN],
+                    const uint8_t *aad, size_t aad_length,
+                    const struct iovec *in, unsigned count, uint8_t *out,
+                    uint8_t *icv)
+{
+    struct gcm_key *k = key;
+    unsigned i;
+
+    if (count == 1) {
+        k->calls->enc(&k->expanded, &k->stream, out, in[0].iov_base,
+                      in[0].iov_len, nonce, aad, aad_length, icv,
+                      EESP_ICV_LEN);
+        return EESP_OK;
+    }
+    k->calls->init(&k->expanded, &k->stream, nonce, aad, aad_length);
+    for (i = 0; i < count; i++) {
+        if (in[i].iov_len == 0)
+            continue;
+        k->calls->enc_update(&k->expanded, &k->stream, out, in[i].iov_base,
+                             in[i].iov_len);
+        out += in[i].iov_len;
+    }
+    k->calls->enc_finalize(&k->expanded, &k->stream, icv, EESP_ICV_LEN);
+    return EESP_OK;
+}
+
+static int gcm_decrypt(void *key, const uint8_t nonce[EESP_NONCE_LEN],
+                       const uint8_t *aad, size_t aad_length,
+                       const uint8_t *in, size_t length, uint8_t *out,
+                       const uint8_t *icv)
+{
+    struct gcm_key *k = key;
+    uint8_t expected[EESP_ICV_LEN];
+
+    k->calls->dec(&k->expanded, &k->stream, out, in, length, nonce, aad,
+                  aad_length, expected, EESP_ICV_LEN);
+    return check_icv(expected, icv, out, length);
+}
+
+static void gcm_close(void *key)
+{
+    explicit_bzero(key, sizeof(struct gcm_key));
+}
+
+/* ---- GMAC: everything is associated data -------------------------------- */
+
+static void gmac(struct gcm_key *k, const uint8_t nonce[EESP_NONCE_LEN],
+                 const uint8_t *aad, size_t aad_length, const struct iovec *in,
+                 unsigned count, uint8_t icv[EESP_ICV_LEN])
+{
+    unsigned i;
+
+    IMB_AES256_GMAC_INIT(k->mgr, &k->expanded, &k->stream, nonce,
+                         EESP_NONCE_LEN);
+    if (aad_length > 0)
+        IMB_AES256_GMAC_UPDATE(k->mgr, &k->expanded, &k->stream, aad,
+                               aad_length);
+    for (i = 0; i < count; i++)
+        if (in[i].iov_len > 0)
+            IMB_AES256_GMAC_UPDATE(k->mgr, &k->expanded, &k->stream,
+                                   in[i].iov_base, in[i].iov_len);
+    IMB_AES256_GMAC_FINALIZE(k->mgr, &k->expanded, &k->stream, icv,
+                             EESP_ICV_LEN);
+}
+
+static int gmac_seal(void *key, const uint8_t nonce[EESP_NONCE_LEN],
+                     const uint8_t *aad, size_t aad_length,
+                     const struct iovec *in, unsigned count, uint8_t *out,
+                     uint8_t *icv)
+{
+    gmac(key, nonce, aad, aad_length, in, count, icv);
+    eesp_aead_gather(in, count, out);
+    return EESP_OK;
+}
+
+/* The copy is what is looked at: in may change meanwhile. */
+static int gmac_decrypt(void *key, const uint8_t nonce[EESP_NONCE_LEN],
+                        const uint8_t *aad, size_t aad_length,
+                        const uint8_t *in, size_t length, uint8_t *out,
+                        const uint8_t *icv)
+{
+    struct iovec copy = {out, length};
+    uint8_t expected[EESP_ICV_LEN];
+
+    if (length > 0)
+        memcpy(out, in, length);
+    gmac(key, nonce, aad, aad_length, &copy, 1, expected);
+    return check_icv(expected, icv, out, length);
+}
+
+/* ---- ChaCha20-Poly1305 -------------------------------------------------- */
+
+static int open_chacha(void *key, enum isa isa, const struct gcm_calls *unused)
+{
+    struct chacha_key *k = key;
+
+    (void)unused;
     if (missing(isa) != NULL)
         return EESP_ERR_UNSUPPORTED;
     memset(k, 0, sizeof(*k));
@@ -79,71 +240,65 @@ static int open_key(void *key, enum isa isa)
     return EESP_OK;
 }
 
-static int ipsecmb_expand(void *key, const uint8_t *bytes)
+static int chacha_expand(void *key, const uint8_t *bytes)
 {
-    struct ipsecmb_key *k = key;
+    struct chacha_key *k = key;
 
-    IMB_AES256_GCM_PRE(k->mgr, bytes, &k->expanded);
+    memcpy(k->bytes, bytes, sizeof(k->bytes));
+    /* Keystream and Poly1305 key of the old key's last packet. */
+    explicit_bzero(&k->stream, sizeof(k->stream));
     return EESP_OK;
 }
 
-static int ipsecmb_seal(void *key, const uint8_t nonce[EESP_NONCE_LEN],
-                        const uint8_t *aad, size_t aad_length,
-                        const struct iovec *in, unsigned count, uint8_t *out,
-                        uint8_t *icv)
+static int chacha_seal(void *key, const uint8_t nonce[EESP_NONCE_LEN],
+                       const uint8_t *aad, size_t aad_length,
+                       const struct iovec *in, unsigned count, uint8_t *out,
+                       uint8_t *icv)
 {
-    struct ipsecmb_key *k = key;
+    struct chacha_key *k = key;
     unsigned i;
 
-    if (count == 1) {
-        IMB_AES256_GCM_ENC(k->mgr, &k->expanded, &k->stream, out,
-                           in[0].iov_base, in[0].iov_len, nonce, aad,
-                           aad_length, icv, EESP_ICV_LEN);
-        return EESP_OK;
-    }
-    IMB_AES256_GCM_INIT(k->mgr, &k->expanded, &k->stream, nonce, aad,
-                        aad_length);
+    IMB_CHACHA20_POLY1305_INIT(k->mgr, k->bytes, &k->stream, nonce, aad,
+                               aad_length);
     for (i = 0; i < count; i++) {
         if (in[i].iov_len == 0)
             continue;
-        IMB_AES256_GCM_ENC_UPDATE(k->mgr, &k->expanded, &k->stream, out,
-                                  in[i].iov_base, in[i].iov_len);
+        IMB_CHACHA20_POLY1305_ENC_UPDATE(k->mgr, k->bytes, &k->stream, out,
+                                         in[i].iov_base, in[i].iov_len);
         out += in[i].iov_len;
     }
-    IMB_AES256_GCM_ENC_FINALIZE(k->mgr, &k->expanded, &k->stream, icv,
-                                EESP_ICV_LEN);
+    IMB_CHACHA20_POLY1305_ENC_FINALIZE(k->mgr, &k->stream, icv, EESP_ICV_LEN);
     return EESP_OK;
 }
 
-static int ipsecmb_decrypt(void *key, const uint8_t nonce[EESP_NONCE_LEN],
-                           const uint8_t *aad, size_t aad_length,
-                           const uint8_t *in, size_t length, uint8_t *out,
-                           const uint8_t *icv)
+static int chacha_decrypt(void *key, const uint8_t nonce[EESP_NONCE_LEN],
+                          const uint8_t *aad, size_t aad_length,
+                          const uint8_t *in, size_t length, uint8_t *out,
+                          const uint8_t *icv)
 {
-    struct ipsecmb_key *k = key;
+    struct chacha_key *k = key;
     uint8_t expected[EESP_ICV_LEN];
-    int ret = EESP_OK;
 
-    IMB_AES256_GCM_DEC(k->mgr, &k->expanded, &k->stream, out, in, length,
-                       nonce, aad, aad_length, expected, EESP_ICV_LEN);
-    if (CRYPTO_memcmp(expected, icv, EESP_ICV_LEN) != 0) {
-        explicit_bzero(out, length);
-        ret = EESP_DROP_AUTH;
-    }
-    explicit_bzero(expected, sizeof(expected));
-    return ret;
+    IMB_CHACHA20_POLY1305_INIT(k->mgr, k->bytes, &k->stream, nonce, aad,
+                               aad_length);
+    if (length > 0)
+        IMB_CHACHA20_POLY1305_DEC_UPDATE(k->mgr, k->bytes, &k->stream, out, in,
+                                         length);
+    IMB_CHACHA20_POLY1305_DEC_FINALIZE(k->mgr, &k->stream, expected,
+                                       EESP_ICV_LEN);
+    return check_icv(expected, icv, out, length);
 }
 
-static void ipsecmb_close(void *key)
+static void chacha_close(void *key)
 {
-    explicit_bzero(key, sizeof(struct ipsecmb_key));
+    explicit_bzero(key, sizeof(struct chacha_key));
 }
 
-#define KEY_SIZE sizeof(struct ipsecmb_key)
+#define SIZE_OF(_type) sizeof(struct _type)
 
 #else /* without ipsec-mb the objects stay, and say what is missing */
 
-enum isa { AVX512, AVX2, SSE };
+struct gcm_calls;
 
 static const char *missing(enum isa isa)
 {
@@ -151,44 +306,71 @@ static const char *missing(enum isa isa)
     return "built without intel-ipsec-mb";
 }
 
-static int open_key(void *key, enum isa isa)
+static int open_none(void *key, enum isa isa, const struct gcm_calls *calls)
 {
     (void)key;
     (void)isa;
+    (void)calls;
     return EESP_ERR_UNSUPPORTED;
 }
 
-#define KEY_SIZE       0
-#define ipsecmb_expand NULL
-#define ipsecmb_seal   NULL
-#define ipsecmb_decrypt NULL
-#define ipsecmb_close  NULL
+#define SIZE_OF(_type) 0
+#define open_gcm       open_none
+#define open_chacha    open_none
+#define gcm_128        NULL
+#define gcm_256        NULL
+#define gcm_expand     NULL
+#define gcm_seal       NULL
+#define gcm_decrypt    NULL
+#define gcm_close      NULL
+#define gmac_seal      NULL
+#define gmac_decrypt   NULL
+#define chacha_expand  NULL
+#define chacha_seal    NULL
+#define chacha_decrypt NULL
+#define chacha_close   NULL
 
 #endif
 
-#define BACKEND(_isa, _lower)                                    \
-    static const char *_lower##_missing(void)                    \
-    {                                                            \
-        return missing(_isa);                                    \
-    }                                                            \
-    static int _lower##_open(void *key)                          \
-    {                                                            \
-        return open_key(key, _isa);                              \
-    }                                                            \
-    const struct eesp_aead eesp_aead_ipsecmb_##_lower = {        \
-        .id         = EESP_AEAD_AES_256_GCM,                     \
-        .name       = "aes-256-gcm",                             \
-        .backend    = "ipsec-mb-" #_lower,                       \
-        .key_length = 32,                                        \
-        .key_size   = KEY_SIZE,                                  \
-        .missing    = _lower##_missing,                          \
-        .open       = _lower##_open,                             \
-        .expand     = ipsecmb_expand,                            \
-        .seal       = ipsecmb_seal,                              \
-        .decrypt    = ipsecmb_decrypt,                           \
-        .close      = ipsecmb_close,                             \
+/*
+ * _name, _id, _bytes of the key; _calls by key size; _state: functions that
+ * hold the key, _code: those that use it.
+ */
+#define BACKEND(_name, _text, _id, _bytes, _calls, _state, _code, _isa,     \
+                _lower)                                                     \
+    static int _name##_##_lower##_open(void *key)                           \
+    {                                                                       \
+        return open_##_state(key, _isa, _calls);                            \
+    }                                                                       \
+    const struct eesp_aead eesp_aead_ipsecmb_##_name##_##_lower = {         \
+        .id         = _id,                                                  \
+        .name       = _text,                                                \
+        .backend    = "ipsec-mb-" #_lower,                                  \
+        .key_length = _bytes,                                               \
+        .key_size   = SIZE_OF(_state##_key),                                \
+        .missing    = _lower##_missing,                                     \
+        .open       = _name##_##_lower##_open,                              \
+        .expand     = _state##_expand,                                      \
+        .seal       = _code##_seal,                                         \
+        .decrypt    = _code##_decrypt,                                      \
+        .close      = _state##_close,                                       \
     };
 
-BACKEND(AVX512, avx512)
-BACKEND(AVX2, avx2)
-BACKEND(SSE, sse)
+#define ISA(_isa, _lower)                                                   \
+    static const char *_lower##_missing(void)                               \
+    {                                                                       \
+        return missing(_isa);                                               \
+    }                                                                       \
+    BACKEND(aes_128_gcm, "aes-128-gcm", EESP_AEAD_AES_128_GCM, 16, gcm_128, \
+            gcm, gcm, _isa, _lower)                                         \
+    BACKEND(aes_256_gcm, "aes-256-gcm", EESP_AEAD_AES_256_GCM, 32, gcm_256, \
+            gcm, gcm, _isa, _lower)                                         \
+    BACKEND(chacha20_poly1305, "chacha20-poly1305",                         \
+            EESP_AEAD_CHACHA20_POLY1305, 32, NULL, chacha, chacha, _isa,    \
+            _lower)                                                         \
+    BACKEND(aes_256_gmac, "aes-256-gmac", EESP_AEAD_AES_256_GMAC, 32,       \
+            gcm_256, gcm, gmac, _isa, _lower)
+
+ISA(AVX512, avx512)
+ISA(AVX2, avx2)
+ISA(SSE, sse)

@@ -142,7 +142,13 @@ enum eesp_kdf_id {
     EESP_KDF_HKDF_SHA512 = 4,
     EESP_KDF_HMAC_SHA256 = 5  /* SP 800-108r1 counter mode */
 };
-enum eesp_aead_id { EESP_AEAD_AES_256_GCM = 2 };
+enum eesp_aead_id {
+    EESP_AEAD_AES_128_GCM       = 1,
+    EESP_AEAD_AES_256_GCM       = 2,
+    EESP_AEAD_CHACHA20_POLY1305 = 3,
+    EESP_AEAD_AES_256_GCM_SIV   = 4, /* OpenSSL 3.2 and later */
+    EESP_AEAD_AES_256_GMAC      = 5  /* no confidentiality */
+};
 enum eesp_replay { EESP_REPLAY_OFF, EESP_REPLAY_STRICT };
 
 struct eesp_policy_info {
@@ -159,6 +165,7 @@ struct eesp_policy_info {
     unsigned         phase_shift;   /* data key changes every 2^n packets */
     enum eesp_replay replay;
     int              bind_destination;
+    int              confidentiality; /* 0: payloads are readable */
     uint32_t         max_payload;   /* bytes */
     uint32_t         domain_id;
 };
@@ -189,7 +196,7 @@ EESP_API void eesp_policy_generations(const struct eesp_policy *policy,
                                       uint8_t generations[EESP_LEVELS]);
 
 /* ---- Backends -----------------------------------------------------------
- * AEAD implementations in order of preference.
+ * AEAD implementations: algorithm by algorithm, each in order of preference.
  */
 struct eesp_backend_info {
     const char *name;      /* as eesp_lane_params.backend takes it */

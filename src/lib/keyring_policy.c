@@ -16,7 +16,7 @@ enum { DATA_LIMIT_BITS = 36, PHASE_SHIFT_MAX = 48, PAYLOAD_MAX = 1 << 20 };
 static const char *const known_members[] = {
     "spi", "name", "profile", "kdf", "aead", "levels", "selectors",
     "compact_id", "epoch", "epoch_window", "phase_shift", "replay",
-    "bind_destination", "max_payload", "domain_id", NULL};
+    "bind_destination", "confidentiality", "max_payload", "domain_id", NULL};
 
 static const struct {
     const char        *name;
@@ -106,8 +106,36 @@ static int parse_algorithms(const struct parser *p)
     info->aead = (enum eesp_aead_id)eesp_aead_id_by_name(aead);
     if (info->aead == 0)
         return eesp_keyring_refuse(p->why, p->name, "%s: aead \"%.40s\" is "
-                                   "not one of: aes-256-gcm", p->what, aead);
+                                   "not one of: aes-128-gcm, aes-256-gcm, "
+                                   "chacha20-poly1305, aes-256-gcm-siv, "
+                                   "aes-256-gmac", p->what, aead);
     return EESP_OK;
+}
+
+/* Member that is true or false; absent: *out stays. */
+static int parse_switch(const struct parser *p, const char *member, int *out)
+{
+    const json_t *value = json_object_get(p->object, member);
+
+    if (value != NULL && !json_is_boolean(value))
+        return eesp_keyring_refuse(p->why, p->name, "%s: \"%s\" must be true "
+                                   "or false", p->what, member);
+    if (value != NULL)
+        *out = json_is_true(value);
+    return EESP_OK;
+}
+
+static int parse_switches(const struct parser *p)
+{
+    struct eesp_policy_info *info = &p->policy->info;
+    int ret;
+
+    info->bind_destination = 1;
+    info->confidentiality  = 1;
+    ret = parse_switch(p, "bind_destination", &info->bind_destination);
+    if (ret == EESP_OK)
+        ret = parse_switch(p, "confidentiality", &info->confidentiality);
+    return ret;
 }
 
 /* Fills the ring of one level from the keys that carry id. */
@@ -189,15 +217,10 @@ static int parse_selectors(const struct parser *p)
 
 static int parse_replay(const struct parser *p)
 {
-    const json_t *bind   = json_object_get(p->object, "bind_destination");
     const json_t *replay = json_object_get(p->object, "replay");
     const char *text     = json_string_value(replay);
     struct eesp_policy_info *info = &p->policy->info;
 
-    info->bind_destination = bind == NULL || json_is_true(bind);
-    if (bind != NULL && !json_is_boolean(bind))
-        return eesp_keyring_refuse(p->why, p->name, "%s: \"bind_destination\" "
-                                   "must be true or false", p->what);
     if (replay == NULL || (text && strcmp(text, "strict") == 0))
         info->replay = EESP_REPLAY_STRICT;
     else if (text != NULL && strcmp(text, "off") == 0)
@@ -281,6 +304,11 @@ static int check_rules(const struct parser *p)
              !(info->selectors &
                (EESP_SELECT_RANKS | EESP_SELECT_DESTINATION)))
         rule = "without a destination selector, bind_destination is needed";
+    else if (info->confidentiality && info->aead == EESP_AEAD_AES_256_GMAC)
+        rule = "aead aes-256-gmac leaves payloads readable: it needs "
+               "\"confidentiality\": false";
+    else if (!info->confidentiality && info->aead != EESP_AEAD_AES_256_GMAC)
+        rule = "\"confidentiality\": false needs the aead aes-256-gmac";
     else if (info->compact_id != 0 && info->selectors != EESP_SELECT_RANKS)
         rule = "compact_id needs the selectors to be [\"ranks\"]";
     return rule ? eesp_keyring_refuse(p->why, p->name, "%s: %s", p->what,
@@ -306,6 +334,8 @@ static int parse_policy(const struct parser *p)
         ret = parse_levels(p);
     if (ret == EESP_OK)
         ret = parse_selectors(p);
+    if (ret == EESP_OK)
+        ret = parse_switches(p);
     if (ret == EESP_OK)
         ret = parse_replay(p);
     if (ret == EESP_OK)

@@ -47,10 +47,14 @@ static int open_parts(struct eesp_lane *lane,
     unsigned sources = params->replay_table ? params->replay_table :
                                               REPLAY_TABLE_DEFAULT;
 
-    lane->nonce = eesp_nonce_create();
+    lane->gather_size = lane->aead->one_piece ?
+                            EESP_INFO_LEN + lane->policy->info.max_payload + 3 :
+                            EESP_GATHER_MAX;
+    lane->gather      = eesp_secret_alloc(lane->gather_size);
+    lane->nonce       = eesp_nonce_create();
     lane->keys  = eesp_keycache_create(
         lane->aead, params->key_cache ? params->key_cache : KEY_CACHE_DEFAULT);
-    if (lane->nonce == NULL || lane->keys == NULL)
+    if (lane->gather == NULL || lane->nonce == NULL || lane->keys == NULL)
         return EESP_ERR_MEMORY;
     if (lane->policy->info.replay != EESP_REPLAY_OFF) {
         lane->replay = eesp_replay_create(sources);
@@ -83,6 +87,25 @@ static void fill_sending(struct eesp_lane *lane)
                                              header->selectors);
 }
 
+/* Says what the AEAD of the policy lacks here. */
+static int refuse_aead(const struct eesp_lane_params *params,
+                       char why[EESP_WHY_LEN])
+{
+    unsigned id = params->policy->info.aead, i;
+    const struct eesp_aead *aead, *last = NULL;
+
+    for (i = 0; (aead = eesp_aead_at(i)) != NULL; i++)
+        if (aead->id == id)
+            last = aead;
+    snprintf(why, EESP_WHY_LEN, "backend \"%.40s\" is not usable here for "
+             "%s%s%s; see: eesp selftest",
+             params->backend ? params->backend : "(any)",
+             last ? last->name : "this policy's AEAD",
+             last && last->missing() ? ": " : "",
+             last && last->missing() ? last->missing() : "");
+    return EESP_ERR_UNSUPPORTED;
+}
+
 int eesp_lane_create(const struct eesp_lane_params *params,
                      struct eesp_lane **lane_p, char why[EESP_WHY_LEN])
 {
@@ -106,10 +129,7 @@ int eesp_lane_create(const struct eesp_lane_params *params,
     lane->id     = params->id;
     lane->aead   = eesp_aead_find(params->policy->info.aead, params->backend);
     if (lane->aead == NULL) {
-        ret = EESP_ERR_UNSUPPORTED;
-        snprintf(why, EESP_WHY_LEN, "backend \"%.40s\" is not usable here for "
-                 "this policy's AEAD; see: eesp selftest",
-                 params->backend ? params->backend : "(any)");
+        ret = refuse_aead(params, why);
         goto out;
     }
     fill_sending(lane);
@@ -135,6 +155,7 @@ void eesp_lane_destroy(struct eesp_lane *lane)
     eesp_replay_destroy(lane->replay);
     eesp_keycache_destroy(lane->keys);
     eesp_nonce_destroy(lane->nonce);
+    eesp_secret_free(lane->gather, lane->gather_size);
     explicit_bzero(lane, sizeof(*lane));
     free(lane);
 }

@@ -13,7 +13,10 @@
 #include "replay.h"
 #include "wire.h"
 
-/* Up to this many bytes of plaintext are gathered and sealed in one call. */
+/*
+ * Up to this many bytes of plaintext are gathered and sealed in one call; all
+ * of it where the AEAD takes one piece only.
+ */
 #define EESP_GATHER_MAX 2048
 
 struct eesp_lane {
@@ -33,7 +36,8 @@ struct eesp_lane {
     int      impersonating; /* decoder: no sealing, no replay */
     uint64_t impersonated;  /* incarnation of the receiver it plays */
     struct eesp_counters counters;
-    uint8_t  gather[EESP_GATHER_MAX];
+    size_t   gather_size;
+    uint8_t *gather; /* secret memory: holds plaintext */
 };
 
 /*

@@ -30,7 +30,7 @@ static int encrypt(struct eesp_lane *lane, struct eesp_key_slot *slot,
     unsigned i, count = 0;
 
     eesp_lane_nonce(lane, header, slot->mask, nonce);
-    if (payload <= EESP_GATHER_MAX - EESP_INFO_LEN - 3) {
+    if (payload <= lane->gather_size - EESP_INFO_LEN - 3) {
         uint8_t *p = lane->gather;
 
         memcpy(p, info, sizeof(info));

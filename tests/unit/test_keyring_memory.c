@@ -223,7 +223,7 @@ static void lanes_freed(void **unused)
         struct eesp_backend_info b;
 
         eesp_backend(i, &b);
-        if (!b.available)
+        if (!b.available || strcmp(b.algorithm, "aes-256-gcm") != 0)
             continue;
         make_file(&good);
         if (eesp_keyring_load(path, &keyring, why) != EESP_OK)

@@ -86,8 +86,14 @@ static void members(void **unused)
         {"kdf", "\"hkdf-sha512\"", NULL},
         {"kdf", "\"hmac-sha256\"", NULL},
         {"aead", NULL, "\"aead\" must be a string"},
-        {"aead", "\"aes-128-gcm\"", "not one of: aes-256-gcm"},
-        {"aead", "\"aes-256-gmac\"", "not one of: aes-256-gcm"},
+        {"aead", "\"aes-192-gcm\"", "not one of: aes-128-gcm, aes-256-gcm"},
+        {"aead", "\"aes-128-gcm\"", NULL},
+        {"aead", "\"chacha20-poly1305\"", NULL},
+        {"aead", "\"aes-256-gcm-siv\"", NULL}, /* a lane needs OpenSSL 3.2 */
+        {"aead", "\"aes-256-gmac\"", "needs \"confidentiality\": false"},
+        {"confidentiality", "true", NULL},
+        {"confidentiality", "false", "needs the aead aes-256-gmac"},
+        {"confidentiality", "0", "\"confidentiality\" must be true or false"},
         {"bind_destination", "1", "\"bind_destination\" must be"},
         {"bind_destination", "\"true\"", "\"bind_destination\" must be"},
         {"bind_destination", "null", "\"bind_destination\" must be"},
@@ -243,6 +249,22 @@ static void rules(void **unused)
     }
 }
 
+/* Readable payloads have to be asked for twice. */
+static void gmac(void **unused)
+{
+    json_t *ring = ring_json(7), *policy = ring_policy(ring, 0);
+    struct eesp_keyring *keyring;
+
+    (void)unused;
+    json_object_set_new(policy, "aead", json_string("aes-256-gmac"));
+    json_object_set_new(policy, "confidentiality", json_false());
+    keyring = ring_parse(ring);
+    assert_int_equal(
+        eesp_policy_info(eesp_keyring_policy_at(keyring, 0))->confidentiality,
+        0);
+    eesp_keyring_free(keyring);
+}
+
 static void defaults(void **unused)
 {
     struct eesp_keyring *keyring = ring_parse(ring_json(7));
@@ -252,6 +274,7 @@ static void defaults(void **unused)
     (void)unused;
     assert_int_equal(p->phase_shift, 24);
     assert_int_equal(p->bind_destination, 1);
+    assert_int_equal(p->confidentiality, 1);
     assert_int_equal(p->replay, EESP_REPLAY_STRICT);
     assert_int_equal(p->epoch_window, 1);
     assert_int_equal(p->max_payload, 65536);
@@ -312,6 +335,7 @@ int main(void)
         cmocka_unit_test(selectors),  cmocka_unit_test(data_limit),
         cmocka_unit_test(rules),      cmocka_unit_test(defaults),
         cmocka_unit_test(twice),      cmocka_unit_test(too_many),
+        cmocka_unit_test(gmac),
     };
 
     return cmocka_run_group_tests_name("policy", tests, NULL, NULL);

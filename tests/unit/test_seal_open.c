@@ -134,7 +134,9 @@ static void every_length(void **unused)
         struct eesp_backend_info b;
 
         eesp_backend(i, &b);
-        for (form = 0; b.available && form < FORMS; form++) {
+        if (!b.available || strcmp(b.algorithm, "aes-256-gcm") != 0)
+            continue;
+        for (form = 0; form < FORMS; form++) {
             struct pair p = pair_open((enum form)form, b.name);
             struct eesp_counters c;
 
@@ -255,7 +257,9 @@ static void every_bit(void **unused)
         struct eesp_backend_info b;
 
         eesp_backend(i, &b);
-        for (form = 0; b.available && form < FORMS; form++) {
+        if (!b.available || strcmp(b.algorithm, "aes-256-gcm") != 0)
+            continue;
+        for (form = 0; form < FORMS; form++) {
             struct pair p = pair_open((enum form)form, b.name);
             size_t length = seal(&p, 45);
             size_t header = eesp_header_length(form == COMPACT,
