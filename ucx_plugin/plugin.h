@@ -203,6 +203,19 @@ UCS_CLASS_DECLARE_NEW_FUNC(uct_eesp_iface_t, uct_iface_t, uct_md_h,
                            const uct_iface_config_t*);
 extern ucs_config_field_t uct_eesp_iface_config_table[];
 
+/* What a lower must offer. */
+#define UCT_EESP_LOWER_NEEDS \
+    (UCT_IFACE_FLAG_AM_BCOPY | UCT_IFACE_FLAG_PENDING | \
+     UCT_IFACE_FLAG_CONNECT_TO_IFACE | UCT_IFACE_FLAG_CB_SYNC)
+/* Default of SEG_SIZE, and what every peer's interface takes at least. */
+#define UCT_EESP_SEG_DEFAULT 65536
+
+/* lower_iface.c: opens iface->lower, and fills what depends on it. */
+ucs_status_t uct_eesp_lower_open(uct_eesp_iface_t *iface, uct_worker_h worker,
+                                 const uct_iface_params_t *params,
+                                 size_t seg_size);
+ucs_status_t uct_eesp_lower_check(uct_eesp_iface_t *iface);
+
 uct_eesp_md_t *uct_eesp_iface_md(const uct_eesp_iface_t *iface);
 ucs_status_t uct_eesp_iface_know(uct_eesp_iface_t *iface,
                                  uint64_t incarnation);

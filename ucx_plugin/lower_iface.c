@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* lower_iface: opens the lower interface of a device and checks that it will do. */
+#include "plugin.h"
+
+#include <ucs/sys/string.h>
+
+#define UCT_EESP_SEG_MIN 512
+#define UCT_EESP_SEG_MAX 1048576
+
+/* The lower names its own endpoint: UCP knows ours. */
+static ucs_status_t uct_eesp_lower_error(void *arg, uct_ep_h lower_ep,
+                                               ucs_status_t status)
+{
+    uct_eesp_iface_t *iface = arg;
+    uct_ep_h ep             = NULL;
+    khiter_t iter;
+
+    ucs_recursive_spin_lock(&iface->lock);
+    iter = kh_get(uct_eesp_ep, &iface->by_lower, (uintptr_t)lower_ep);
+    if (iter != kh_end(&iface->by_lower)) {
+        ep = kh_value(&iface->by_lower, iter);
+    }
+    ucs_recursive_spin_unlock(&iface->lock);
+
+    if (ep == NULL) {
+        ucs_debug("eesp: %s on a lower endpoint that is gone",
+                  ucs_status_string(status));
+        return UCS_OK;
+    }
+    return uct_iface_handle_ep_err(&iface->super.super, ep, status);
+}
+
+/* The device's lower interface, with our segment size where it has one. */
+ucs_status_t uct_eesp_lower_open(uct_eesp_iface_t *iface, uct_worker_h worker,
+                                 const uct_iface_params_t *params,
+                                 size_t seg_size)
+{
+    const uct_eesp_lower_t *dev  = iface->lower_dev;
+    uct_iface_params_t lower_par = *params;
+    uct_iface_config_t *config;
+    ucs_status_t status;
+    char value[32];
+
+    status = uct_md_iface_config_read(dev->md, dev->resource.tl_name, NULL,
+                                      NULL, &config);
+    if (status != UCS_OK) {
+        return status;
+    }
+
+    if (!strcmp(dev->resource.tl_name, "tcp")) {
+        if ((seg_size < UCT_EESP_SEG_MIN) || (seg_size > UCT_EESP_SEG_MAX)) {
+            uct_eesp_refuse("UCX_EESP_SEG_SIZE is %zu: must be from %u to %u",
+                            seg_size, UCT_EESP_SEG_MIN, UCT_EESP_SEG_MAX);
+            uct_config_release(config);
+            return UCS_ERR_INVALID_PARAM;
+        }
+        ucs_snprintf_safe(value, sizeof(value), "%zu", seg_size);
+        status = uct_config_modify(config, "TX_SEG_SIZE", value);
+        if (status == UCS_OK) {
+            /* Peers may send up to the default, whatever is sent here. */
+            ucs_snprintf_safe(value, sizeof(value), "%zu",
+                              ucs_max(seg_size, UCT_EESP_SEG_DEFAULT));
+            status = uct_config_modify(config, "RX_SEG_SIZE", value);
+        }
+    }
+
+    if (status == UCS_OK) {
+        lower_par.mode.device.tl_name  = dev->resource.tl_name;
+        lower_par.mode.device.dev_name = dev->resource.dev_name;
+        lower_par.field_mask          |= UCT_IFACE_PARAM_FIELD_ERR_HANDLER |
+                                         UCT_IFACE_PARAM_FIELD_ERR_HANDLER_ARG;
+        lower_par.err_handler          = uct_eesp_lower_error;
+        lower_par.err_handler_arg      = iface;
+        /* The lower's data is ciphertext: it needs no headroom of UCP's. */
+        lower_par.field_mask          &= ~(UCT_IFACE_PARAM_FIELD_AM_ALIGNMENT |
+                                           UCT_IFACE_PARAM_FIELD_AM_ALIGN_OFFSET);
+        lower_par.rx_headroom          = 0;
+        status = uct_iface_open(dev->md, worker, &lower_par, config,
+                                &iface->lower);
+    }
+    uct_config_release(config);
+    return status;
+}
+
+ucs_status_t uct_eesp_lower_check(uct_eesp_iface_t *iface)
+{
+    const char *tl_name = iface->lower_dev->resource.tl_name;
+    uct_eesp_md_t *md   = uct_eesp_iface_md(iface);
+    size_t overhead     = eesp_overhead(md->policy) + EESP_AM_HEADER;
+    uct_iface_attr_t *attr = &iface->lower_attr;
+    ucs_status_t status;
+
+    status = uct_iface_query(iface->lower, attr);
+    if (status != UCS_OK) {
+        return status;
+    }
+
+    if (!ucs_test_all_flags(attr->cap.flags, UCT_EESP_LOWER_NEEDS)) {
+        uct_eesp_refuse("UCX_EESP_LOWER: transport %s cannot carry sealed "
+                        "messages (it lacks am_bcopy, pending, synchronous "
+                        "callbacks or connect-to-interface)", tl_name);
+        return UCS_ERR_UNSUPPORTED;
+    }
+
+    if (attr->iface_addr_len + UCT_EESP_ADDRESS_LEN > UCT_EESP_ADDRESS_MAX) {
+        uct_eesp_refuse("addresses of transport %s are %zu bytes too long for "
+                        "this UCX", tl_name,
+                        attr->iface_addr_len + UCT_EESP_ADDRESS_LEN -
+                        UCT_EESP_ADDRESS_MAX);
+        return UCS_ERR_UNSUPPORTED;
+    }
+
+    if (attr->cap.am.max_bcopy < overhead + 256) {
+        uct_eesp_refuse("segments of transport %s are too short: %zu bytes",
+                        tl_name, attr->cap.am.max_bcopy);
+        return UCS_ERR_UNSUPPORTED;
+    }
+
+    iface->max_packet    = attr->cap.am.max_bcopy;
+    /* tcp's zcopy limit is what its receive buffers take. */
+    iface->rx_max_packet = ucs_max(attr->cap.am.max_bcopy,
+                                   attr->cap.am.max_zcopy);
+    iface->max_data   = ucs_min(attr->cap.am.max_bcopy - overhead,
+                                eesp_policy_info(md->policy)->max_payload -
+                                EESP_AM_HEADER);
+    return UCS_OK;
+}
