@@ -9,6 +9,8 @@
 #include <ucs/sys/stubs.h>
 #include <ucs/sys/string.h>
 
+#define UCT_EESP_REPLAY_TABLE_MAX (1u << 26)
+
 ucs_config_field_t uct_eesp_md_config_table[] = {
     {"", "", NULL, ucs_offsetof(uct_eesp_md_config_t, super),
      UCS_CONFIG_TYPE_TABLE(uct_md_config_table)},
@@ -226,6 +228,12 @@ static ucs_status_t uct_eesp_md_try_lane(const uct_eesp_md_t *md)
     struct eesp_lane *lane;
     size_t length;
     int ret;
+
+    if (md->replay_table > UCT_EESP_REPLAY_TABLE_MAX) {
+        uct_eesp_refuse("UCX_EESP_REPLAY_TABLE is %u: must not exceed %u",
+                        md->replay_table, UCT_EESP_REPLAY_TABLE_MAX);
+        return UCS_ERR_INVALID_PARAM;
+    }
 
     ret = eesp_lane_create(&params, &lane, why);
     if (ret != EESP_OK) {

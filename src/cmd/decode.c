@@ -52,7 +52,7 @@ static void print_help(void)
         "  tcpdump -i lo -B 65536 -w job.pcap tcp\n"
         "  eesp decode --keyring keyring.jwks --pcap job.pcap --limit 10\n"
         "  eesp decode --pcap job.pcap --json | jq -r "
-        "'select(.opened).payload'\n",
+        "'select(.type == \"packet\" and .opened).payload'\n",
         CMD_KEYRING_VARIABLE, CMD_DEFAULT_KEYRING);
 }
 
