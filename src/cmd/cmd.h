@@ -39,7 +39,7 @@ char *cmd_printf(const char *format, ...)
 
 /* ---- Texts of what eesp.h numbers --------------------------------------- */
 
-#define TEXT_MAX 64
+#define TEXT_MAX 96 /* all selectors take 77 */
 
 const char *text_kdf(unsigned id);
 const char *text_aead(unsigned id);

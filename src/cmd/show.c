@@ -135,17 +135,16 @@ static json_t *key_json(const struct eesp_key_info *key)
 static json_t *policy_json(const struct eesp_policy_info *policy)
 {
     json_t *levels = json_object(), *selectors = json_array();
-    char text[TEXT_MAX];
     unsigned i;
 
     for (i = 0; i < EESP_LEVELS; i++)
         if (policy->levels & 1u << i)
             json_object_set_new(levels, eesp_level_name(i),
                                 json_string(policy->key_id[i]));
-    for (i = EESP_SELECT_RANKS; i <= EESP_SELECT_DESTINATION; i <<= 1)
-        if (policy->selectors & i)
+    for (i = 0; eesp_selector_name(i) != NULL; i++)
+        if (policy->selectors & 1u << i)
             json_array_append_new(selectors,
-                                  json_string(text_selectors(i, text)));
+                                  json_string(eesp_selector_name(i)));
     return json_pack(
         "{s:s, s:I, s:s, s:s, s:o, s:o, s:i, s:i, s:i, s:i, s:s, s:b, s:b, "
         "s:I, s:I}",

@@ -33,15 +33,15 @@ const char *text_replay(enum eesp_replay replay)
 
 const char *text_selectors(unsigned selectors, char text[static TEXT_MAX])
 {
-    static const char *const names[] = { "ranks", "source", "destination" };
+    const char *name;
     size_t used = 0;
     unsigned i;
 
     text[0] = '\0';
-    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+    for (i = 0; (name = eesp_selector_name(i)) != NULL; i++)
         if (selectors & 1u << i)
             used += (size_t)snprintf(text + used, TEXT_MAX - used, "%s%s",
-                                     used ? "," : "", names[i]);
+                                     used ? "," : "", name);
     if (selectors >> i)
         snprintf(text + used, TEXT_MAX - used, "%s0x%x", used ? "," : "",
                  selectors >> i << i);

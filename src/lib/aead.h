@@ -9,8 +9,8 @@
  *     aead->close(k);                 wipes
  *
  * The objects: AES-GCM and GMAC (SP 800-38D), ChaCha20-Poly1305 (RFC 8439),
- * AES-GCM-SIV (RFC 8452). expand, seal and decrypt neither allocate nor lock. One expanded key serves
- * one thread at a time.
+ * AES-GCM-SIV (RFC 8452). expand, seal and decrypt neither allocate nor lock;
+ * one expanded key serves one thread at a time.
  */
 #ifndef EESP_AEAD_H
 #define EESP_AEAD_H

@@ -9,10 +9,10 @@
 #ifndef EESP_CONTEXT_H
 #define EESP_CONTEXT_H
 
-#include "eesp.h"
+#include "selectors.h"
 
 #define EESP_CONTEXT_FIXED 32
-#define EESP_CONTEXT_MAX   (EESP_CONTEXT_FIXED + 24)
+#define EESP_CONTEXT_MAX   (EESP_CONTEXT_FIXED + EESP_SELECTORS_MAX)
 
 /*
  * header holds the full destination rank, even where the packet carries its

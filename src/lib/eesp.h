@@ -89,7 +89,7 @@ enum eesp_level { EESP_DOMAIN, EESP_TENANT, EESP_JOB, EESP_TASK, EESP_LEVELS };
 enum eesp_key_state { EESP_PREVIOUS, EESP_CURRENT, EESP_NEXT, EESP_STATES };
 
 #define EESP_KEY_ID_MAX 32       /* characters of a key id */
-#define EESP_POLICY_NAME_MAX 32
+#define EESP_POLICY_NAME_MAX 63
 
 /*
  * Reads, checks and takes a keyring file whole (format: eesp-keyring(5)). The
@@ -132,7 +132,49 @@ EESP_API const char *eesp_key_state_name(enum eesp_key_state state);
 enum eesp_selector {             /* bits of the selector bitmap */
     EESP_SELECT_RANKS       = 1 << 0, /* source and destination rank */
     EESP_SELECT_SOURCE      = 1 << 1, /* 64-bit source id */
-    EESP_SELECT_DESTINATION = 1 << 2  /* 64-bit destination id */
+    EESP_SELECT_DESTINATION = 1 << 2, /* 64-bit destination id */
+    EESP_SELECT_FLOW        = 1 << 3, /* these and further ones: struct */
+    EESP_SELECT_DEVICE      = 1 << 4, /* eesp_selector_values */
+    EESP_SELECT_VM          = 1 << 5,
+    EESP_SELECT_TASK        = 1 << 6,
+    EESP_SELECT_JOB         = 1 << 7,
+    EESP_SELECT_IPV4        = 1 << 8,
+    EESP_SELECT_IPV6        = 1 << 9,
+    EESP_SELECT_TUPLE4      = 1 << 10,
+    EESP_SELECT_TUPLE6      = 1 << 11,
+    EESP_SELECT_TENANT      = 1 << 12
+};
+
+/* Name of bit number 0, 1 .. as in a keyring; NULL past the end. */
+EESP_API const char *eesp_selector_name(unsigned bit);
+
+/* Addresses and ports in network byte order, as in struct sockaddr_in. */
+struct eesp_ipv4_pair {
+    uint8_t source[4], destination[4];
+};
+struct eesp_ipv6_pair {
+    uint8_t source[16], destination[16];
+};
+struct eesp_tuple4 {
+    uint8_t source[4], destination[4];
+    uint8_t source_port[2], destination_port[2], protocol, zero[3];
+};
+struct eesp_tuple6 {
+    uint8_t source[16], destination[16];
+    uint8_t source_port[2], destination_port[2], protocol, zero[3];
+};
+
+/*
+ * Values of the selectors beyond rank and id; ids are the sender's. Those that
+ * a policy does not select are not looked at.
+ */
+struct eesp_selector_values {
+    uint64_t flow, device, task, job, tenant;
+    uint8_t  vm[16];
+    struct eesp_ipv4_pair ipv4;
+    struct eesp_ipv6_pair ipv6;
+    struct eesp_tuple4    tuple4;
+    struct eesp_tuple6    tuple6;
 };
 
 enum eesp_kdf_id {
@@ -232,6 +274,14 @@ struct eesp_lane_params {
     unsigned    replay_table; /* sources, 0: 65536 */
     uint32_t    rank;         /* own rank, for RANKS */
     uint64_t    id;           /* own id, for SOURCE and DESTINATION */
+    /*
+     * Own values of the other selectors, copied; NULL: zeros. They go into
+     * packets that are sealed without values of their own. expect: selectors
+     * whose value in a received packet must be the own one (addresses: whose
+     * destination must be the own source), else EESP_DROP_DESTINATION.
+     */
+    const struct eesp_selector_values *values;
+    unsigned    expect;
 };
 
 EESP_API int eesp_lane_create(const struct eesp_lane_params *params,
@@ -293,6 +343,19 @@ EESP_API int eesp_seal(struct eesp_lane *lane,
                        const struct iovec *iov, unsigned iovcnt, void *packet,
                        size_t size, size_t *length_p);
 
+/* What one packet has of its own. */
+struct eesp_seal_options {
+    /* Borrowed for the call; NULL: those of the lane. */
+    const struct eesp_selector_values *values;
+};
+
+/* eesp_seal() with options; NULL: none. */
+EESP_API int eesp_seal_with(struct eesp_lane *lane,
+                            const struct eesp_destination *destination,
+                            const struct eesp_seal_options *options,
+                            const struct iovec *iov, unsigned iovcnt,
+                            void *packet, size_t size, size_t *length_p);
+
 struct eesp_opened {
     const uint8_t *payload;  /* inside the plaintext buffer */
     size_t         length;   /* of the payload */
@@ -351,6 +414,7 @@ struct eesp_header {
     uint64_t source_id, destination_id;
     uint64_t sequence;
     size_t   length;             /* header bytes: Payload Info Header is next */
+    struct eesp_selector_values values;
 };
 
 EESP_API int eesp_header_parse(const void *packet, size_t length,

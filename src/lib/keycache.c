@@ -8,14 +8,16 @@
 #include "secret.h"
 
 struct entry {
-    struct eesp_key_name name; /* length 0: free */
     uint32_t             slot;
     uint32_t             used; /* clock of the last use */
+    struct eesp_key_name name; /* length 0: free; its end is cut off */
 };
 
 struct eesp_keycache {
     const struct eesp_aead *aead;
-    struct entry *entries;
+    uint8_t      *entries;
+    size_t        entry_stride;
+    size_t        name_size; /* as much of a name as there is */
     uint32_t      set_mask;
     uint32_t      entries_count;
     uint32_t      clock;
@@ -33,12 +35,21 @@ static struct eesp_key_slot *slot_at(const struct eesp_keycache *cache,
     return slot;
 }
 
+static struct entry *entry_at(const struct eesp_keycache *cache,
+                              uint32_t index)
+{
+    void *entry = cache->entries + index * cache->entry_stride;
+
+    return entry;
+}
+
 static size_t slots_size(const struct eesp_keycache *cache)
 {
     return (cache->entries_count + 1) * cache->stride;
 }
 
 struct eesp_keycache *eesp_keycache_create(const struct eesp_aead *aead,
+                                           size_t context_length,
                                            unsigned entries)
 {
     struct eesp_keycache *cache = calloc(1, sizeof(*cache));
@@ -54,13 +65,16 @@ struct eesp_keycache *eesp_keycache_create(const struct eesp_aead *aead,
     cache->spare         = count;
     cache->stride = (sizeof(struct eesp_key_slot) + aead->key_size + 63) &
                     ~(size_t)63;
-    cache->entries = calloc(count, sizeof(*cache->entries));
+    cache->name_size = offsetof(struct eesp_key_name, context) +
+                       ((context_length + 7) & ~(size_t)7);
+    cache->entry_stride = offsetof(struct entry, name) + cache->name_size;
+    cache->entries      = calloc(count, cache->entry_stride);
     cache->slots   = eesp_secret_alloc(slots_size(cache));
     if (cache->entries == NULL || cache->slots == NULL)
         goto fail;
     for (; cache->slots_open <= count; cache->slots_open++) {
         if (cache->slots_open < count)
-            cache->entries[cache->slots_open].slot = cache->slots_open;
+            entry_at(cache, cache->slots_open)->slot = cache->slots_open;
         if (aead->open(slot_at(cache, cache->slots_open)->aead) != EESP_OK)
             goto fail;
     }
@@ -110,8 +124,16 @@ void eesp_key_name_hash(struct eesp_key_name *name)
 static struct entry *set_of(const struct eesp_keycache *cache,
                             const struct eesp_key_name *name)
 {
-    return &cache->entries[(name->hash & cache->set_mask) *
-                           EESP_KEYCACHE_WAYS];
+    return entry_at(cache,
+                    (name->hash & cache->set_mask) * EESP_KEYCACHE_WAYS);
+}
+
+static struct entry *next_of(const struct eesp_keycache *cache,
+                             struct entry *entry)
+{
+    void *next = (uint8_t *)entry + cache->entry_stride;
+
+    return next;
 }
 
 /* Contexts are public: no need for constant time. */
@@ -131,13 +153,13 @@ static int same_name(const struct eesp_key_name *a,
 struct eesp_key_slot *eesp_keycache_find(struct eesp_keycache *cache,
                                          const struct eesp_key_name *name)
 {
-    struct entry *set = set_of(cache, name);
+    struct entry *entry = set_of(cache, name);
     int i;
 
-    for (i = 0; i < EESP_KEYCACHE_WAYS; i++)
-        if (same_name(&set[i].name, name)) {
-            set[i].used = ++cache->clock;
-            return slot_at(cache, set[i].slot);
+    for (i = 0; i < EESP_KEYCACHE_WAYS; i++, entry = next_of(cache, entry))
+        if (same_name(&entry->name, name)) {
+            entry->used = ++cache->clock;
+            return slot_at(cache, entry->slot);
         }
     return NULL;
 }
@@ -167,22 +189,22 @@ void eesp_keycache_forget(struct eesp_keycache *cache)
 void eesp_keycache_insert(struct eesp_keycache *cache,
                           const struct eesp_key_name *name)
 {
-    struct entry *set = set_of(cache, name), *victim = set;
+    struct entry *entry = set_of(cache, name), *victim = entry;
     uint32_t slot;
     int i, had_key;
 
-    for (i = 0; i < EESP_KEYCACHE_WAYS; i++) {
-        if (set[i].name.length == 0) {
-            victim = &set[i];
+    for (i = 0; i < EESP_KEYCACHE_WAYS; i++, entry = next_of(cache, entry)) {
+        if (entry->name.length == 0) {
+            victim = entry;
             break;
         }
         /* Age, so that the clock may wrap. */
-        if (cache->clock - set[i].used > cache->clock - victim->used)
-            victim = &set[i];
+        if (cache->clock - entry->used > cache->clock - victim->used)
+            victim = entry;
     }
-    had_key      = victim->name.length != 0;
-    slot         = victim->slot;
-    victim->name = *name;
+    had_key = victim->name.length != 0;
+    slot    = victim->slot;
+    memcpy(&victim->name, name, cache->name_size);
     victim->slot = cache->spare;
     victim->used = ++cache->clock;
     cache->spare = slot;

@@ -39,8 +39,12 @@ struct eesp_key_slot {
 
 struct eesp_keycache;
 
-/* entries is rounded up to a power of two of at least 4. NULL: no memory. */
+/*
+ * entries is rounded up to a power of two of at least 4; names have contexts of
+ * at most context_length bytes. NULL: no memory.
+ */
 struct eesp_keycache *eesp_keycache_create(const struct eesp_aead *aead,
+                                           size_t context_length,
                                            unsigned entries);
 void eesp_keycache_destroy(struct eesp_keycache *cache);
 

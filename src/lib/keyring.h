@@ -78,7 +78,8 @@ int eesp_keyring_parse_policies(struct eesp_keyring *keyring,
                                 const json_t *policies, const char *name,
                                 char why[EESP_WHY_LEN]);
 
-int eesp_key_id_valid(const char *id);
+/* 1 to max characters of A-Za-z0-9._:- */
+int eesp_name_valid(const char *id, size_t max);
 
 /* "key 3", for messages. */
 void eesp_keyring_number_what(char *what, size_t size, const char *noun,

@@ -4,11 +4,11 @@
 
 #include "keyring.h"
 
-int eesp_key_id_valid(const char *id)
+int eesp_name_valid(const char *id, size_t max)
 {
     size_t length = strlen(id);
 
-    return length >= 1 && length <= EESP_KEY_ID_MAX &&
+    return length >= 1 && length <= max &&
            strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
                       "0123456789._:-") == length;
 }
@@ -154,7 +154,7 @@ static int parse_key(struct eesp_key *key, const json_t *object,
     if (kty == NULL || strcmp(kty, "oct") != 0)
         return eesp_keyring_refuse(why, name, "%s: \"kty\" must be \"oct\"",
                                    what);
-    if (kid == NULL || !eesp_key_id_valid(kid))
+    if (kid == NULL || !eesp_name_valid(kid, EESP_KEY_ID_MAX))
         return eesp_keyring_refuse(why, name, "%s: \"kid\" must be 1 to %d "
                                    "characters of A-Za-z0-9._:-", what,
                                    EESP_KEY_ID_MAX);
@@ -188,7 +188,7 @@ static int parse_key(struct eesp_key *key, const json_t *object,
     if (json_object_get(object, "exp") != NULL && key->info.expires == 0)
         return eesp_keyring_refuse(why, name, "%s: \"exp\" 0 is in 1970; leave "
                                    "it out for a key without end", what);
-    strcpy(key->info.id, kid); /* length checked by eesp_key_id_valid() */
+    strcpy(key->info.id, kid); /* length checked by eesp_name_valid() */
     key->info.level      = (enum eesp_level)level;
     key->info.state      = (enum eesp_key_state)state;
     key->info.generation = (uint32_t)generation;

@@ -18,15 +18,6 @@ static const char *const known_members[] = {
     "compact_id", "epoch", "epoch_window", "phase_shift", "replay",
     "bind_destination", "confidentiality", "max_payload", "domain_id", NULL};
 
-static const struct {
-    const char        *name;
-    enum eesp_selector bit;
-} selector_names[] = {
-    {"ranks", EESP_SELECT_RANKS},
-    {"source", EESP_SELECT_SOURCE},
-    {"destination", EESP_SELECT_DESTINATION},
-};
-
 /* What the parser of one policy is at work on. */
 struct parser {
     struct eesp_keyring *keyring;
@@ -72,7 +63,7 @@ static int parse_name(const struct parser *p)
     if (text == NULL)
         return EESP_ERR_KEYRING;
     /* A number in place of a name is an SPI. */
-    if (!eesp_key_id_valid(text) || (text[0] >= '0' && text[0] <= '9'))
+    if (!eesp_name_valid(text, EESP_POLICY_NAME_MAX) || (text[0] >= '0' && text[0] <= '9'))
         return eesp_keyring_refuse(p->why, p->name, "%s: \"name\" must be 1 "
                                    "to %d characters of A-Za-z0-9._:-, the "
                                    "first no digit", p->what,
@@ -171,7 +162,7 @@ static int parse_levels(const struct parser *p)
             if (strcmp(member, eesp_level_name((enum eesp_level)level)) == 0)
                 break;
         id = json_string_value(value);
-        if (level == EESP_LEVELS || id == NULL || !eesp_key_id_valid(id))
+        if (level == EESP_LEVELS || id == NULL || !eesp_name_valid(id, EESP_KEY_ID_MAX))
             return eesp_keyring_refuse(p->why, p->name, "%s: \"levels\": "
                                        "\"%.40s\" must be one of domain, "
                                        "tenant, job, task, with a key id",
@@ -191,23 +182,22 @@ static int parse_levels(const struct parser *p)
 static int parse_selectors(const struct parser *p)
 {
     const json_t *selectors = json_object_get(p->object, "selectors");
-    const size_t known = sizeof(selector_names) / sizeof(selector_names[0]);
     struct eesp_policy_info *info = &p->policy->info;
     json_t *value;
-    size_t i, j;
+    size_t i;
 
     json_array_foreach(selectors, i, value) {
         const char *text = json_string_value(value);
+        unsigned bit     = text ? eesp_selector_by_name(text) : 0;
 
-        for (j = 0; j < known; j++)
-            if (text != NULL && strcmp(text, selector_names[j].name) == 0)
-                break;
-        if (j == known || (info->selectors & selector_names[j].bit))
+        if (bit == 0 || (info->selectors & bit))
             return eesp_keyring_refuse(p->why, p->name, "%s: \"selectors\": "
                                        "\"%.40s\" is repeated or not one of: "
-                                       "ranks, source, destination", p->what,
+                                       "ranks, source, destination, flow, "
+                                       "device, vm, task, job, tenant, ipv4, "
+                                       "ipv6, tuple4, tuple6", p->what,
                                        text ? text : "(not a string)");
-        info->selectors |= selector_names[j].bit;
+        info->selectors |= bit;
     }
     if (info->selectors == 0)
         return eesp_keyring_refuse(p->why, p->name, "%s: \"selectors\" must "
@@ -292,17 +282,17 @@ static int check_rules(const struct parser *p)
              DATA_LIMIT_BITS)
         rule = "data limit of a key: phase_shift + log2(max_payload/16) must "
                "not exceed 36";
-    else if (!(info->selectors & (EESP_SELECT_RANKS | EESP_SELECT_SOURCE)))
-        rule = "selectors need ranks or source, or two senders would share a "
-               "key";
-    else if ((info->selectors & EESP_SELECT_RANKS) && !(info->levels & jobs))
-        rule = "selector ranks needs a job or task level, or two jobs would "
-               "share contexts";
+    else if (!(info->selectors & EESP_SELECTORS_SENDER))
+        rule = "selectors need ranks, source, device, ipv4, ipv6, tuple4 or "
+               "tuple6, or two senders would share a key";
+    else if ((info->selectors & EESP_SELECT_RANKS) && !(info->levels & jobs) &&
+             !(info->selectors & (EESP_SELECT_JOB | EESP_SELECT_TASK)))
+        rule = "selector ranks needs a job or task level, or the selector job "
+               "or task, or two jobs would share contexts";
     else if (!info->bind_destination && info->replay != EESP_REPLAY_OFF)
         rule = "replay \"strict\" needs bind_destination";
     else if (!info->bind_destination &&
-             !(info->selectors &
-               (EESP_SELECT_RANKS | EESP_SELECT_DESTINATION)))
+             !(info->selectors & EESP_SELECTORS_RECEIVER))
         rule = "without a destination selector, bind_destination is needed";
     else if (info->confidentiality && info->aead == EESP_AEAD_AES_256_GMAC)
         rule = "aead aes-256-gmac leaves payloads readable: it needs "

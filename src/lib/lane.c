@@ -52,8 +52,11 @@ static int open_parts(struct eesp_lane *lane,
                             EESP_GATHER_MAX;
     lane->gather      = eesp_secret_alloc(lane->gather_size);
     lane->nonce       = eesp_nonce_create();
-    lane->keys  = eesp_keycache_create(
-        lane->aead, params->key_cache ? params->key_cache : KEY_CACHE_DEFAULT);
+    lane->keys        = eesp_keycache_create(
+        lane->aead,
+        EESP_CONTEXT_FIXED +
+            eesp_selectors_length(lane->policy->info.selectors),
+        params->key_cache ? params->key_cache : KEY_CACHE_DEFAULT);
     if (lane->gather == NULL || lane->nonce == NULL || lane->keys == NULL)
         return EESP_ERR_MEMORY;
     if (lane->policy->info.replay != EESP_REPLAY_OFF) {
@@ -115,6 +118,7 @@ int eesp_lane_create(const struct eesp_lane_params *params,
     *lane_p = NULL;
     if (params->keyring == NULL || params->policy == NULL ||
         params->policy->keyring != params->keyring ||
+        (params->expect & ~(unsigned)EESP_SELECTORS_VALUES) != 0 ||
         params->replay_table > REPLAY_TABLE_MAX) {
         snprintf(why, EESP_WHY_LEN, "lane: %s", eesp_strerror(ret));
         return ret;
@@ -127,6 +131,9 @@ int eesp_lane_create(const struct eesp_lane_params *params,
     lane->policy = params->policy;
     lane->rank   = params->rank;
     lane->id     = params->id;
+    lane->expect = params->expect & params->policy->info.selectors;
+    if (params->values != NULL)
+        lane->sending.values = *params->values;
     lane->aead   = eesp_aead_find(params->policy->info.aead, params->backend);
     if (lane->aead == NULL) {
         ret = refuse_aead(params, why);

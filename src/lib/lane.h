@@ -33,6 +33,7 @@ struct eesp_lane {
     size_t   header_length;
     uint32_t rank;
     uint64_t id;
+    unsigned expect; /* selectors whose values must be the own ones */
     int      impersonating; /* decoder: no sealing, no replay */
     uint64_t impersonated;  /* incarnation of the receiver it plays */
     struct eesp_counters counters;

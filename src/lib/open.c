@@ -39,7 +39,7 @@ static int read_header(struct incoming *in, const uint8_t *packet,
         return EESP_DROP_LENGTH;
     memcpy(in->copy, packet, size);
     in->copy[1] = (uint8_t)options; /* as checked: it may change meanwhile */
-    return eesp_header_parse(in->copy, size, &in->header);
+    return eesp_header_read(in->copy, size, &in->header);
 }
 
 /* The packet says what the policy of its SPI says, and nothing else. */
@@ -89,7 +89,11 @@ static int check_destination(const struct eesp_lane *lane,
     if ((header->selectors & EESP_SELECT_DESTINATION) &&
         header->destination_id != lane->id)
         return EESP_DROP_DESTINATION;
-    return EESP_OK;
+    return lane->expect == 0 ||
+                   eesp_selectors_match(lane->expect, &lane->sending.values,
+                                        &header->values) ?
+               EESP_OK :
+               EESP_DROP_DESTINATION;
 }
 
 static int check_replay(const struct eesp_lane *lane, struct incoming *in)
@@ -181,9 +185,7 @@ static void show_source(const struct eesp_lane *lane, struct incoming *in,
 
     in->source.incarnation = header->incarnation;
     in->source.session_id  = header->session_id;
-    in->source.source = header->selectors & EESP_SELECT_RANKS ?
-                            header->source_rank :
-                            header->source_id;
+    in->source.source      = eesp_selectors_source(header);
     opened->incarnation = header->incarnation;
     opened->sequence    = header->sequence;
     opened->source_id   = header->source_id;

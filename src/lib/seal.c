@@ -74,10 +74,11 @@ static size_t measure(const struct eesp_policy_info *policy, size_t header,
     return payload;
 }
 
-static int seal(struct eesp_lane *lane, struct eesp_header *header,
-                unsigned master, uint64_t destination_incarnation,
-                const struct iovec *iov, unsigned iovcnt, size_t payload,
-                uint8_t *packet, size_t *length_p)
+/* Two callers, and one of them is every packet. */
+static inline __attribute__((always_inline)) int
+seal(struct eesp_lane *lane, struct eesp_header *header, unsigned master,
+     uint64_t destination_incarnation, const struct iovec *iov,
+     unsigned iovcnt, size_t payload, uint8_t *packet, size_t *length_p)
 {
     size_t body = EESP_INFO_LEN + payload + eesp_padding(payload);
     uint8_t built[EESP_HEADER_MAX], icv[EESP_ICV_LEN];
@@ -120,10 +121,21 @@ int eesp_seal_fields(struct eesp_lane *lane, struct eesp_header *header,
                             ret;
 }
 
-int eesp_seal(struct eesp_lane *lane,
-              const struct eesp_destination *destination,
-              const struct iovec *iov, unsigned iovcnt, void *packet,
-              size_t size, size_t *length_p)
+/* All but the values, which few policies have. */
+static inline void start_header(const struct eesp_lane *lane,
+                                const struct eesp_seal_options *options,
+                                struct eesp_header *header)
+{
+    memcpy(header, &lane->sending, offsetof(struct eesp_header, values));
+    if (header->selectors & EESP_SELECTORS_VALUES)
+        header->values = options && options->values ? *options->values :
+                                                      lane->sending.values;
+}
+
+static inline __attribute__((always_inline)) int
+seal_with(struct eesp_lane *lane, const struct eesp_destination *destination,
+          const struct eesp_seal_options *options, const struct iovec *iov,
+          unsigned iovcnt, void *packet, size_t size, size_t *length_p)
 {
     const struct eesp_policy *policy = lane->policy;
     struct eesp_header header;
@@ -140,7 +152,7 @@ int eesp_seal(struct eesp_lane *lane,
                       &ret);
     if (ret != EESP_OK)
         return ret;
-    header                  = lane->sending;
+    start_header(lane, options, &header);
     header.session_id       = destination->session_id;
     header.destination_rank = destination->rank;
     header.destination_id   = destination->id;
@@ -150,4 +162,23 @@ int eesp_seal(struct eesp_lane *lane,
     return seal(lane, &header, (unsigned)policy->send,
                 destination->incarnation, iov, iovcnt, payload, packet,
                 length_p);
+}
+
+int eesp_seal_with(struct eesp_lane *lane,
+                   const struct eesp_destination *destination,
+                   const struct eesp_seal_options *options,
+                   const struct iovec *iov, unsigned iovcnt, void *packet,
+                   size_t size, size_t *length_p)
+{
+    return seal_with(lane, destination, options, iov, iovcnt, packet, size,
+                     length_p);
+}
+
+int eesp_seal(struct eesp_lane *lane,
+              const struct eesp_destination *destination,
+              const struct iovec *iov, unsigned iovcnt, void *packet,
+              size_t size, size_t *length_p)
+{
+    return seal_with(lane, destination, NULL, iov, iovcnt, packet, size,
+                     length_p);
 }

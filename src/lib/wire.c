@@ -7,54 +7,6 @@
 
 enum { OPTION_PAD1 = 0, OPTION_PADN = 1 };
 
-size_t eesp_selectors_length(unsigned selectors)
-{
-    size_t length = 0;
-
-    if (selectors & EESP_SELECT_RANKS)
-        length += 8;
-    if (selectors & EESP_SELECT_SOURCE)
-        length += 8;
-    if (selectors & EESP_SELECT_DESTINATION)
-        length += 8;
-    return length;
-}
-
-size_t eesp_selectors_build(const struct eesp_header *header, uint8_t *out)
-{
-    uint8_t *p = out;
-
-    if (header->selectors & EESP_SELECT_RANKS) {
-        store32(p, header->source_rank);
-        store32(p + 4, header->destination_rank);
-        p += 8;
-    }
-    if (header->selectors & EESP_SELECT_SOURCE) {
-        store64(p, header->source_id);
-        p += 8;
-    }
-    if (header->selectors & EESP_SELECT_DESTINATION) {
-        store64(p, header->destination_id);
-        p += 8;
-    }
-    return (size_t)(p - out);
-}
-
-static void selectors_parse(const uint8_t *p, struct eesp_header *header)
-{
-    if (header->selectors & EESP_SELECT_RANKS) {
-        header->source_rank      = load32(p);
-        header->destination_rank = load32(p + 4);
-        p += 8;
-    }
-    if (header->selectors & EESP_SELECT_SOURCE) {
-        header->source_id = load64(p);
-        p += 8;
-    }
-    if (header->selectors & EESP_SELECT_DESTINATION)
-        header->destination_id = load64(p);
-}
-
 /* The payload starts on a multiple of 8 from the start of the packet. */
 static size_t full_padding(size_t option)
 {
@@ -146,8 +98,7 @@ static int parse_full(const uint8_t *p, size_t size, struct eesp_header *header)
     if ((header->selectors & ~(unsigned)EESP_SELECTORS_KNOWN) ||
         size != EESP_FULL_FIXED + eesp_selectors_length(header->selectors))
         return EESP_DROP_OPTION;
-    selectors_parse(p + EESP_FULL_FIXED, header);
-    return EESP_OK;
+    return eesp_selectors_parse(p + EESP_FULL_FIXED, header);
 }
 
 static int parse_compact(const uint8_t *p, size_t size,
@@ -210,13 +161,13 @@ static int parse_options(const uint8_t *p, size_t length,
     return seen ? EESP_OK : EESP_DROP_OPTION;
 }
 
-int eesp_header_parse(const void *packet, size_t length,
-                      struct eesp_header *header)
+int eesp_header_read(const void *packet, size_t length,
+                     struct eesp_header *header)
 {
     const uint8_t *p = packet;
     size_t options;
 
-    memset(header, 0, sizeof(*header));
+    memset(header, 0, offsetof(struct eesp_header, values));
     if (length < EESP_BASE_LEN)
         return EESP_DROP_LENGTH;
     if (p[0] != EESP_BYTE0)
@@ -229,4 +180,11 @@ int eesp_header_parse(const void *packet, size_t length,
         return EESP_DROP_LENGTH;
     header->sequence = load64(p + EESP_BASE_LEN + options);
     return parse_options(p + EESP_BASE_LEN, options, header);
+}
+
+int eesp_header_parse(const void *packet, size_t length,
+                      struct eesp_header *header)
+{
+    memset(&header->values, 0, sizeof(header->values));
+    return eesp_header_read(packet, length, header);
 }

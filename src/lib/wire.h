@@ -13,6 +13,7 @@
 #define EESP_WIRE_H
 
 #include "eesp.h"
+#include "selectors.h"
 
 #define EESP_BASE_LEN     8
 #define EESP_SEQUENCE_LEN 8
@@ -32,13 +33,6 @@
 #define EESP_FLAG_BOUND   0x80 /* D */
 #define EESP_NEXT_HEADER  253 /* experimental: a UCX payload */
 
-/* Selectors of this version, and the bytes their values take. */
-#define EESP_SELECTORS_KNOWN \
-    (EESP_SELECT_RANKS | EESP_SELECT_SOURCE | EESP_SELECT_DESTINATION)
-size_t eesp_selectors_length(unsigned selectors);
-/* Their values in ascending bit order; returns the bytes written. */
-size_t eesp_selectors_build(const struct eesp_header *header, uint8_t *out);
-
 /* Length of the header that eesp_header_build() makes. */
 size_t eesp_header_length(int compact, unsigned selectors);
 
@@ -47,6 +41,13 @@ size_t eesp_header_length(int compact, unsigned selectors);
  * header->length.
  */
 void eesp_header_build(struct eesp_header *header, uint8_t *out);
+
+/*
+ * eesp_header_parse() that leaves header->values as it finds it where there is
+ * nothing for it.
+ */
+int eesp_header_read(const void *packet, size_t length,
+                     struct eesp_header *header);
 
 /* Payload Info Header for a payload; its low byte says the padding, 0..3. */
 static inline unsigned eesp_padding(size_t payload)

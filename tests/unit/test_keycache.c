@@ -106,7 +106,7 @@ static void sizes(void **unused)
         struct eesp_keycache *c;
 
         opened = closed = 0;
-        c               = eesp_keycache_create(&fake, asked[i]);
+        c               = eesp_keycache_create(&fake, 40, asked[i]);
         assert_non_null(c);
         assert_int_equal(opened, given[i] + 1);
         assert_int_equal((uintptr_t)eesp_keycache_spare(c)->aead % 64, 0);
@@ -118,7 +118,7 @@ static void sizes(void **unused)
 
 static void hit_and_miss(void **unused)
 {
-    struct eesp_keycache *c   = eesp_keycache_create(&fake, 4);
+    struct eesp_keycache *c   = eesp_keycache_create(&fake, 40, 4);
     struct eesp_key_name name = name_of(1);
     struct eesp_key_slot *slot;
 
@@ -159,7 +159,7 @@ static void hit_and_miss(void **unused)
 /* The least recently used of the set goes, and is wiped there and then. */
 static void evict(void **unused)
 {
-    struct eesp_keycache *c = eesp_keycache_create(&fake, 4);
+    struct eesp_keycache *c = eesp_keycache_create(&fake, 40, 4);
     uint64_t i;
     size_t j;
 
@@ -185,16 +185,16 @@ static void evict(void **unused)
         assert_int_equal(use(c, i), 1);
     /* No two entries, and no entry and the spare, share a slot. */
     for (i = 0; i < 4; i++) {
-        assert_true(c->entries[i].slot != c->spare);
+        assert_true(entry_at(c, i)->slot != c->spare);
         for (j = 0; j < i; j++)
-            assert_true(c->entries[i].slot != c->entries[j].slot);
+            assert_true(entry_at(c, i)->slot != entry_at(c, j)->slot);
     }
     eesp_keycache_destroy(c);
 }
 
 static void clock_wrap(void **unused)
 {
-    struct eesp_keycache *c = eesp_keycache_create(&fake, 4);
+    struct eesp_keycache *c = eesp_keycache_create(&fake, 40, 4);
     uint64_t i;
 
     (void)unused;
@@ -214,7 +214,7 @@ static void clock_wrap(void **unused)
 /* Many more names than entries: a hit is always the right key. */
 static void many(void **unused)
 {
-    struct eesp_keycache *c = eesp_keycache_create(&fake, 64);
+    struct eesp_keycache *c = eesp_keycache_create(&fake, 40, 64);
     uint64_t x = 1, hits = 0;
     int i;
 
@@ -244,7 +244,7 @@ static void real_key_leaves(void **unused)
 
         if (aead->missing() != NULL)
             continue;
-        c     = eesp_keycache_create(aead, 4);
+        c     = eesp_keycache_create(aead, 40, 4);
         first = eesp_keycache_spare(c);
         for (i = 1; i <= 5; i++) {
             struct eesp_key_name name = name_of(i);

@@ -72,10 +72,12 @@ static void members(void **unused)
         {"spi", "4294967295", NULL},
         {"name", NULL, "\"name\" must be"},
         {"name", "7", "\"name\" must be"},
-        {"name", "\"\"", "\"name\" must be 1 to 32"},
-        {"name", "\"a b\"", "\"name\" must be 1 to 32"},
-        {"name", "\"a23456789012345678901234567890123\"", "1 to 32"},
-        {"name", "\"a2345678901234567890123456789012\"", NULL},
+        {"name", "\"\"", "\"name\" must be 1 to 63"},
+        {"name", "\"a b\"", "\"name\" must be 1 to 63"},
+        {"name", "\"a234567890123456789012345678901234567890123456789012345678"
+                 "901234\"", "1 to 63"},
+        {"name", "\"a234567890123456789012345678901234567890123456789012345678"
+                 "90123\"", NULL},
         {"profile", NULL, "\"profile\" must be a string"},
         {"profile", "\"psp\"", "profile \"psp\" is not one of: sl1"},
         {"kdf", NULL, "\"kdf\" must be a string"},
@@ -147,11 +149,19 @@ static void selectors(void **unused)
         {"selectors", "\"ranks\"", "\"selectors\" must be a non-empty array"},
         {"selectors", "{\"ranks\": true}", "must be a non-empty array"},
         {"selectors", "[\"Ranks\"]", "\"Ranks\" is repeated or not one of"},
-        {"selectors", "[\"flow\"]", "\"flow\" is repeated or not one of"},
+        {"selectors", "[\"flows\"]", "\"flows\" is repeated or not one of"},
+        {"selectors", "[\"flow\"]", "selectors need ranks, source, device"},
+        {"selectors", "[\"vm\"]", "selectors need ranks, source, device"},
+        {"selectors", "[\"device\"]", NULL},
+        {"selectors", "[\"ipv4\"]", NULL},
+        {"selectors", "[\"ipv6\", \"tenant\"]", NULL},
+        {"selectors", "[\"tuple4\", \"task\"]", NULL},
+        {"selectors", "[\"tuple6\", \"job\"]", NULL},
+        {"selectors", "[\"flow\", \"ranks\", \"vm\"]", NULL},
         {"selectors", "[1]", "(not a string)"},
         {"selectors", "[\"ranks\", \"ranks\"]", "\"ranks\" is repeated"},
         {"selectors", "[\"ranks\", \"source\", \"destination\"]", NULL},
-        {"selectors", "[\"destination\"]", "need ranks or source"},
+        {"selectors", "[\"destination\"]", "need ranks, source"},
         {"selectors", "[\"source\"]", NULL}, /* bound to the destination */
     };
 
@@ -211,6 +221,10 @@ static void rules(void **unused)
         /* two jobs must not share contexts */
         {"{\"domain\":\"cluster-a\"}", "[\"ranks\"]", "strict", 1, 0,
          "ranks needs a job or task level"},
+        {"{\"domain\":\"cluster-a\"}", "[\"ranks\",\"vm\"]", "strict", 1, 0,
+         "ranks needs a job or task level"},
+        {"{\"domain\":\"cluster-a\"}", "[\"ranks\",\"job\"]", "strict", 1, 0, NULL},
+        {"{\"domain\":\"cluster-a\"}", "[\"ranks\",\"task\"]", "strict", 1, 0, NULL},
         {"{\"domain\":\"cluster-a\"}", "[\"source\"]", "strict", 1, 0, NULL},
         {"{\"job\":\"job-42\"}", "[\"ranks\"]", "strict", 1, 0, NULL},
         /* replay memory does not outlive a restart */
@@ -222,6 +236,10 @@ static void rules(void **unused)
          "without a destination selector, bind_destination is needed"},
         {"{\"job\":\"job-42\"}", "[\"source\",\"destination\"]", "off", 0, 0,
          NULL},
+        {"{\"job\":\"job-42\"}", "[\"device\",\"vm\"]", "off", 0, 0,
+         "without a destination selector, bind_destination is needed"},
+        {"{\"job\":\"job-42\"}", "[\"ipv4\"]", "off", 0, 0, NULL},
+        {"{\"job\":\"job-42\"}", "[\"tuple6\"]", "off", 0, 0, NULL},
         {"{\"job\":\"job-42\"}", "[\"source\"]", "off", 1, 0, NULL},
         /* the compact option carries ranks and nothing else */
         {"{\"job\":\"job-42\"}", "[\"ranks\"]", "strict", 1, 1, NULL},

@@ -16,6 +16,37 @@ static uint64_t next_random(void)
     return random_state;
 }
 
+/* By way of the parser: only the selected ones, and zeros where they belong. */
+static void fill_values(struct eesp_header *h)
+{
+    uint8_t bytes[EESP_SELECTORS_MAX];
+    struct eesp_header parsed = *h;
+    size_t i, n = eesp_selectors_length(h->selectors);
+    uint8_t *p  = bytes;
+    unsigned bit;
+
+    for (i = 0; i < n; i++)
+        bytes[i] = (uint8_t)next_random();
+    for (bit = 0; bit < 13; bit++) {
+        if (!(h->selectors & 1u << bit))
+            continue;
+        p += eesp_selectors_length(1u << bit);
+        if (1u << bit == EESP_SELECT_TUPLE4 || 1u << bit == EESP_SELECT_TUPLE6)
+            memset(p - 3, 0, 3);
+    }
+    assert_int_equal(eesp_selectors_parse(bytes, &parsed), EESP_OK);
+    h->values = parsed.values;
+}
+
+/* Selectors for round i of nine: 0..7 of the first three, then random ones. */
+static unsigned some_selectors(unsigned i)
+{
+    return i % 9 == 8 ? EESP_SELECT_RANKS :
+           i % 2      ? i % 9 | (unsigned)(next_random() &
+                                           EESP_SELECTORS_VALUES) :
+                        i % 9;
+}
+
 static struct eesp_header sample(int compact, unsigned selectors)
 {
     struct eesp_header h = {.session_id  = (uint16_t)next_random(),
@@ -49,6 +80,8 @@ static struct eesp_header sample(int compact, unsigned selectors)
         h.source_id = next_random();
     if (selectors & EESP_SELECT_DESTINATION)
         h.destination_id = next_random();
+    if (selectors & EESP_SELECTORS_VALUES)
+        fill_values(&h);
     return h;
 }
 
@@ -74,6 +107,7 @@ static void assert_same(const struct eesp_header *a, const struct eesp_header *b
     assert_true(a->destination_id == b->destination_id);
     assert_true(a->sequence == b->sequence);
     assert_int_equal(a->length, b->length);
+    assert_memory_equal(&a->values, &b->values, sizeof(a->values));
 }
 
 /* From memory of exactly that length: a read beyond it meets the sanitizer. */
@@ -98,7 +132,7 @@ static void round_trip(void **unused)
     (void)unused;
     for (i = 0; i < 9 * 200; i++) {
         int compact          = i % 9 == 8;
-        unsigned selectors   = compact ? EESP_SELECT_RANKS : i % 9;
+        unsigned selectors   = some_selectors(i);
         struct eesp_header h = sample(compact, selectors), parsed;
 
         eesp_header_build(&h, packet);
@@ -156,11 +190,11 @@ static void mutations(void **unused)
     size_t at;
 
     (void)unused;
-    for (i = 0; i < 9; i++) {
-        int compact = i == 8;
+    for (i = 0; i < 18; i++) {
+        int compact = i % 9 == 8;
         size_t pad;
 
-        h = sample(compact, compact ? EESP_SELECT_RANKS : i);
+        h = sample(compact, some_selectors(i));
         eesp_header_build(&h, packet);
         pad = h.length - EESP_SEQUENCE_LEN - (compact ? 0 : 4);
         for (at = 0; at < h.length; at++) {
@@ -218,12 +252,51 @@ static void fixed_fields(void **unused)
                          i == EESP_FORMAT ? EESP_OK : EESP_DROP_OPTION);
     }
     packet[10] = EESP_FORMAT << 4;
-    for (bit = 3; bit < 16; bit++) { /* selectors of other versions */
+    for (bit = 13; bit < 16; bit++) { /* selectors of other versions */
         packet[14] = (uint8_t)(1u << bit >> 8);
         packet[15] = (uint8_t)(1u << bit | EESP_SELECT_RANKS);
         assert_int_equal(parse_exact(packet, size, &parsed),
                          EESP_DROP_OPTION);
     }
+}
+
+/* Sizes and places of wire-format section 4, and the bytes that are zero. */
+static void selectors(void **unused)
+{
+    static const struct {
+        const char *name;
+        unsigned    size, zeros;
+    } all[] = {{"ranks", 8, 0},  {"source", 8, 0}, {"destination", 8, 0},
+               {"flow", 8, 0},   {"device", 8, 0}, {"vm", 16, 0},
+               {"task", 8, 0},   {"job", 8, 0},    {"ipv4", 8, 0},
+               {"ipv6", 32, 0},  {"tuple4", 16, 3}, {"tuple6", 40, 3},
+               {"tenant", 8, 0}};
+    uint8_t bytes[EESP_SELECTORS_MAX], made[EESP_SELECTORS_MAX];
+    unsigned bit, byte, total = 0;
+
+    (void)unused;
+    for (bit = 0; bit < 13; bit++) {
+        struct eesp_header h = {.selectors = 1u << bit};
+
+        assert_string_equal(eesp_selector_name(bit), all[bit].name);
+        assert_int_equal(eesp_selector_by_name(all[bit].name), 1u << bit);
+        assert_int_equal(eesp_selectors_length(1u << bit), all[bit].size);
+        total += all[bit].size;
+        for (byte = 0; byte < all[bit].size; byte++) { /* every byte counts */
+            int zero = byte >= all[bit].size - all[bit].zeros;
+
+            memset(bytes, 0, sizeof(bytes));
+            bytes[byte] = 0x80;
+            assert_int_equal(eesp_selectors_parse(bytes, &h),
+                             zero ? EESP_DROP_OPTION : EESP_OK);
+            assert_int_equal(eesp_selectors_build(&h, made), all[bit].size);
+            bytes[byte] = zero ? 0 : 0x80;
+            assert_memory_equal(made, bytes, all[bit].size);
+        }
+    }
+    assert_int_equal(total, EESP_SELECTORS_MAX);
+    assert_null(eesp_selector_name(bit));
+    assert_int_equal(eesp_selector_by_name("rank"), 0);
 }
 
 static void truncation(void **unused)
@@ -235,7 +308,7 @@ static void truncation(void **unused)
 
     (void)unused;
     for (i = 0; i < 9; i++) {
-        struct eesp_header h = sample(i == 8, i == 8 ? EESP_SELECT_RANKS : i);
+        struct eesp_header h = sample(i == 8, some_selectors(i));
 
         eesp_header_build(&h, packet);
         for (length = 0; length < h.length + BODY_MIN; length++)
@@ -398,6 +471,7 @@ int main(void)
         cmocka_unit_test(mutations),  cmocka_unit_test(fixed_fields),
         cmocka_unit_test(truncation), cmocka_unit_test(padding),
         cmocka_unit_test(options),    cmocka_unit_test(garbage),
+        cmocka_unit_test(selectors),
     };
 
     return cmocka_run_group_tests_name("wire", tests, NULL, NULL);
