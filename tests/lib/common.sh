@@ -160,7 +160,10 @@ mpirun_options=(
 # run_mpi NP VAR=VALUE... -- PROGRAM ARG...: runs a job, leaves its output in
 # $out and $err, returns its exit status. Shared objects in RUN_PRELOAD
 # (separated by colons) are loaded into the ranks; where UCX_TLS names eesp, the
-# plugin too. RUN_USER, if set, is who runs the job.
+# plugin too. RUN_USER, if set, is who runs the job. Further options of mpirun
+# are in RUN_OPTIONS; RUN_UNDER is a command that mpirun is started with.
+RUN_OPTIONS=()
+RUN_UNDER=()
 run_mpi() {
     local np=$1 preload=${RUN_PRELOAD:-} env=(-x UCX_NET_DEVICES=lo) as=()
     shift
@@ -184,7 +187,8 @@ run_mpi() {
         as=(runuser -u "$RUN_USER" --)
     fi
     timeout -k 5 "$RUN_TIMEOUT" ${as[@]+"${as[@]}"} \
-        mpirun "${mpirun_options[@]}" -np "$np" "${env[@]}" "$@" \
+        ${RUN_UNDER[@]+"${RUN_UNDER[@]}"} mpirun "${mpirun_options[@]}" \
+        ${RUN_OPTIONS[@]+"${RUN_OPTIONS[@]}"} -np "$np" "${env[@]}" "$@" \
         >"$out" 2>"$err" </dev/null
 }
 

@@ -2,19 +2,28 @@
  *
  * Patterns, comparisons and the way out when one fails.
  */
+#define _GNU_SOURCE 1
 #include "check.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct job job;
 
+/* Several threads may check at a time. */
+static void held(void)
+{
+    __atomic_add_fetch(&job.checks, 1, __ATOMIC_RELAXED);
+}
+
 static void fail(const char *what, long index, const char *expected,
                  const char *got)
 {
-    fprintf(stderr, "mpi_check: rank %d: %s: index %ld: expected %s, got %s\n",
-            job.rank, what, index, expected, got);
+    fprintf(stderr, "%s: rank %d: %s: index %ld: expected %s, got %s\n",
+            program_invocation_short_name, job.rank, what, index, expected,
+            got);
     fflush(stderr);
     MPI_Abort(MPI_COMM_WORLD, 1);
 }
@@ -28,7 +37,7 @@ void expect_int(const char *what, long index, long long expected, long long got)
         snprintf(g, sizeof(g), "%lld", got);
         fail(what, index, e, g);
     }
-    job.checks++;
+    held();
 }
 
 /* All values the groups compute are whole numbers a double holds exactly, so
@@ -42,7 +51,7 @@ void expect_real(const char *what, long index, double expected, double got)
         snprintf(g, sizeof(g), "%.17g", got);
         fail(what, index, e, g);
     }
-    job.checks++;
+    held();
 }
 
 /* splitmix64: neighbouring seeds give unrelated streams, and 8 MiB cost
@@ -98,7 +107,7 @@ void pattern_check(const char *what, const void *buf, size_t n, uint64_t seed)
         snprintf(g, sizeof(g), "0x%02x", p[i + k]);
         fail(what, (long)(i + k), e, g);
     }
-    job.checks++;
+    held();
 }
 
 void value_check(const char *what, const void *buf, size_t n, uint8_t value)
@@ -114,7 +123,7 @@ void value_check(const char *what, const void *buf, size_t n, uint8_t value)
             fail(what, (long)i, e, g);
         }
     }
-    job.checks++;
+    held();
 }
 
 void status_check(const char *what, const MPI_Status *status, int source,
@@ -135,8 +144,8 @@ void *check_alloc(size_t n)
     void *p = malloc(n > 0 ? n : 1);
 
     if (p == NULL) {
-        fprintf(stderr, "mpi_check: rank %d: no memory for %zu bytes\n",
-                job.rank, n);
+        fprintf(stderr, "%s: rank %d: no memory for %zu bytes\n",
+                program_invocation_short_name, job.rank, n);
         MPI_Abort(MPI_COMM_WORLD, 2);
     }
     return p;
