@@ -51,8 +51,8 @@ static void print_help(void)
         "  eesp decode --keyring keyring.jwks < packets.hex\n"
         "  tcpdump -i lo -B 65536 -w job.pcap tcp\n"
         "  eesp decode --keyring keyring.jwks --pcap job.pcap --limit 10\n"
-        "  eesp decode --pcap job.pcap --json | jq -r "
-        "'select(.type == \"packet\" and .opened).payload'\n",
+        "  eesp decode --pcap job.pcap --json |\n"
+        "    jq -r 'select(.type == \"packet\" and .opened).payload'\n",
         CMD_KEYRING_VARIABLE, CMD_DEFAULT_KEYRING);
 }
 

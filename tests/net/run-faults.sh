@@ -55,6 +55,7 @@ marker=$(printf 'CLEARTEXT-MARKER-%07d%08d' "$$" "$((RANDOM * 1000 + RANDOM))")
 keyrings=$work/keyrings
 good=$keyrings/good.jwks
 capture=$work/lo.pcap
+fault_report=$work/fault
 tls=(UCX_TLS=eesp UCX_EESP_LOWER=tcp)
 keyed=("${tls[@]}" UCX_EESP_KEYRING="$good")
 status=0
@@ -248,7 +249,8 @@ keyring_cases() {
 
 # happened NAME: the shim reported its fault, so the case tested something.
 happened() {
-    if said '^wirefault: (flipped|truncated|duplicated|deleted)'; then
+    if grep -sqE '^wirefault: (flipped|truncated|duplicated|deleted)' \
+        "$fault_report"; then
         ok "$1: the fault happened"
     else
         not_ok "$1: the fault happened" "the shim reported nothing"
@@ -260,7 +262,9 @@ happened() {
 damaged() {
     local name=$1 pattern=$2 fault=$3
     shift 3
+    rm -f "$fault_report"
     RUN_PRELOAD=$wirefault refused "$name" "$pattern" "${keyed[@]}" \
+        WIREFAULT_REPORT="$fault_report" \
         WIREFAULT="$fault" WIREFAULT_RANK=1 "${@/#/WIREFAULT_}" -- \
         "$MPI_CHECK" marker
     happened "$name"
@@ -287,7 +291,9 @@ wire_cases() {
     damaged "packet cut to its header" "$says_cut" truncate NTH=200 CUT=50
 
     # Replays are counted without a word; the count is shown at debug level.
+    rm -f "$fault_report"
     RUN_PRELOAD=$wirefault accepted "duplicated packet" "${keyed[@]}" \
+        WIREFAULT_REPORT="$fault_report" \
         WIREFAULT=duplicate WIREFAULT_RANK=1 WIREFAULT_NTH=200 \
         UCX_LOG_LEVEL=debug -- "$MPI_CHECK" marker
     happened "duplicated packet"
@@ -352,8 +358,9 @@ eesp_cases() {
 # fell_for NAME FAULT NTH RANK: plain UCX delivers what the wire made of the
 # data, and mpi_check notices.
 fell_for() {
+    rm -f "$fault_report"
     RUN_PRELOAD=$wirefault run_mpi 2 "${plain[@]}" WIREFAULT="$2" \
-        WIREFAULT_NTH="$3" WIREFAULT_RANK="$4" WIREFAULT_MIN_LEN=900 -- \
+        WIREFAULT_REPORT="$fault_report" WIREFAULT_NTH="$3" WIREFAULT_RANK="$4" WIREFAULT_MIN_LEN=900 -- \
         "$MPI_CHECK" p2p
     status=$?
     happened "$1"

@@ -10,12 +10,13 @@
  * the side that connects.
  *
  *   WIREFAULT          flip, truncate, duplicate, delete or none
- *   WIREFAULT_RANK     the rank that misbehaves (compared with
- * OMPI_COMM_WORLD_RANK) WIREFAULT_NTH      which data frame of this process,
- * counted from 1 WIREFAULT_MIN_LEN  count only frames with at least this many
- * bytes of payload (default 1) WIREFAULT_OFFSET   flip: byte of the payload,
- * negative from the end (default: the middle) WIREFAULT_CUT      truncate:
- * bytes to take off the end (default 4)
+ *   WIREFAULT_RANK     the rank that misbehaves (OMPI_COMM_WORLD_RANK)
+ *   WIREFAULT_NTH      which data frame of this process, counted from 1
+ *   WIREFAULT_MIN_LEN  count only frames of at least so many bytes (default 1)
+ *   WIREFAULT_OFFSET   flip: byte of the payload, negative from the end
+ *                      (default: the middle)
+ *   WIREFAULT_CUT      truncate: bytes to take off the end (default 4)
+ *   WIREFAULT_REPORT   file that gets the report, too
  */
 #define _GNU_SOURCE 1
 #include <arpa/inet.h>
@@ -203,6 +204,20 @@ static int write_all(int fd, const uint8_t *p, size_t n)
     return 0;
 }
 
+/* On stderr and, where WIREFAULT_REPORT names a file, there: what a rank says
+ * last is lost when its launcher ends the job at once. */
+static void tell(const char *said)
+{
+    const char *path = getenv("WIREFAULT_REPORT");
+    FILE *report = path ? fopen(path, "a") : NULL;
+
+    fprintf(stderr, "wirefault: %s\n", said);
+    if (report != NULL) {
+        fprintf(report, "wirefault: %s\n", said);
+        fclose(report);
+    }
+}
+
 /* Sends the damaged form of the frame at the start of the data, and claims to
  * have sent the frame as it was. */
 static ssize_t inject(int fd, const struct iovec *iov, size_t cnt,
@@ -251,7 +266,7 @@ static ssize_t inject(int fd, const struct iovec *iov, size_t cnt,
         free(p);
         return -1;
     }
-    fprintf(stderr, "wirefault: %s\n", said);
+    tell(said);
     fault = NONE;
     free(p);
     return (ssize_t)size;
