@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* bytes: big-endian integers at any address. */
+/* bytes: big-endian integers at any address, and zeros. */
 #ifndef EESP_BYTES_H
 #define EESP_BYTES_H
 
 #include <endian.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -47,6 +48,18 @@ static inline void store64(uint8_t *p, uint64_t v)
 {
     v = htobe64(v);
     memcpy(p, &v, sizeof(v));
+}
+
+/* Zeros, without the slow start of the instruction for long strings. */
+static inline void clear_struct(void *object, const size_t size)
+{
+    uint8_t *p = object;
+    size_t i;
+
+#pragma GCC unroll 16
+    for (i = 0; i + 16 <= size; i += 16)
+        memset(p + i, 0, 16);
+    memset(p + i, 0, size - i);
 }
 
 #endif

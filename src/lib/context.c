@@ -9,15 +9,17 @@ size_t eesp_context_build(const struct eesp_policy_info *policy,
                           uint64_t destination_incarnation,
                           uint8_t context[EESP_CONTEXT_MAX])
 {
-    unsigned flags = policy->bind_destination ? EESP_FLAG_BOUND : 0;
+    unsigned flags = policy->flags;
 
+    if (header->options & EESP_HAS_ORIGIN)
+        flags |= EESP_FLAG_PROXIED;
     context[0] = (uint8_t)(flags | policy->levels);
     context[1] = (uint8_t)policy->phase_shift;
     store16(context + 2, (uint16_t)policy->selectors);
     store16(context + 4, header->epoch);
     store16(context + 6, header->session_id);
     store64(context + 8, header->incarnation);
-    store64(context + 16, flags ? destination_incarnation : 0);
+    store64(context + 16, flags & EESP_FLAG_BOUND ? destination_incarnation : 0);
     store64(context + 24, header->sequence >> policy->phase_shift);
     return EESP_CONTEXT_FIXED +
            eesp_selectors_build(header, context + EESP_CONTEXT_FIXED);

@@ -66,7 +66,10 @@ enum eesp_error {
     EESP_DROP_REPLAY_FULL = -25, /* replay table has no room: new source */
     EESP_DROP_AUTH        = -26, /* ICV wrong: forged, damaged or other key */
     EESP_DROP_PAYLOAD     = -27, /* Payload Info Header or padding wrong */
-    EESP_ERROR_MIN        = -28
+    EESP_DROP_OFFSET      = -28, /* more readable bytes than agreed, or sent */
+    EESP_DROP_PROXY       = -29, /* no proxy that may speak for that domain */
+    EESP_DROP_COMMITMENT  = -30, /* made under another key */
+    EESP_ERROR_MIN        = -31
 };
 
 /* Text for an error, never NULL, static. */
@@ -191,6 +194,9 @@ enum eesp_aead_id {
     EESP_AEAD_AES_256_GCM_SIV   = 4, /* OpenSSL 3.2 and later */
     EESP_AEAD_AES_256_GMAC      = 5  /* no confidentiality */
 };
+/* Whose id a client key belongs to (wire-format section 3, client mode). */
+enum eesp_client { EESP_CLIENT_NONE, EESP_CLIENT_SOURCE,
+                   EESP_CLIENT_DESTINATION };
 enum eesp_replay { EESP_REPLAY_OFF, EESP_REPLAY_STRICT };
 
 struct eesp_policy_info {
@@ -208,6 +214,11 @@ struct eesp_policy_info {
     enum eesp_replay replay;
     int              bind_destination;
     int              confidentiality; /* 0: payloads are readable */
+    int              commit;        /* packets commit to their key */
+    enum eesp_client client;
+    unsigned         crypt_offset_max; /* readable units of 4 bytes, 0..63 */
+    unsigned         flags;         /* of every packet sent: 0x80 D, 0x20 C */
+    unsigned         proxies;       /* that may speak for other domains */
     uint32_t         max_payload;   /* bytes */
     uint32_t         domain_id;
 };
@@ -347,6 +358,11 @@ EESP_API int eesp_seal(struct eesp_lane *lane,
 struct eesp_seal_options {
     /* Borrowed for the call; NULL: those of the lane. */
     const struct eesp_selector_values *values;
+    /*
+     * Units of 4 bytes, from the Payload Info Header on, that stay readable;
+     * as many as there are if the packet is shorter.
+     */
+    unsigned crypt_offset;
 };
 
 /* eesp_seal() with options; NULL: none. */
@@ -355,6 +371,13 @@ EESP_API int eesp_seal_with(struct eesp_lane *lane,
                             const struct eesp_seal_options *options,
                             const struct iovec *iov, unsigned iovcnt,
                             void *packet, size_t size, size_t *length_p);
+
+/* Where a proxied packet came from: for audit, not for replay. */
+struct eesp_origin {
+    uint8_t  hops;
+    uint32_t domain, rank;
+    uint64_t sequence;
+};
 
 struct eesp_opened {
     const uint8_t *payload;  /* inside the plaintext buffer */
@@ -368,9 +391,11 @@ struct eesp_opened {
     uint32_t       source_rank; /* RANKS, else 0 */
     uint16_t       session_id;
     uint8_t        next_header;
+    uint8_t        proxied;  /* origin is filled, by what a proxy says */
     /* Filled whatever the result, once the header could be read: */
     int            has_source;  /* incarnation and source are filled */
     int            known;       /* this incarnation was opened before */
+    struct eesp_origin origin;  /* only if proxied, whatever the result */
 };
 
 #define EESP_PAYLOAD_OFFSET 4 /* of the payload in the plaintext buffer */
@@ -396,6 +421,12 @@ EESP_API int eesp_verify(struct eesp_lane *lane, const void *packet,
 /* ---- Header only --------------------------------------------------------
  * Reads a packet's header without any key, for tools.
  */
+enum eesp_option {           /* options beside the context option */
+    EESP_HAS_COMMITMENT   = 1,
+    EESP_HAS_ORIGIN       = 2,
+    EESP_HAS_CRYPT_OFFSET = 4
+};
+
 struct eesp_header {
     uint16_t session_id;
     uint32_t spi;
@@ -414,6 +445,10 @@ struct eesp_header {
     uint64_t source_id, destination_id;
     uint64_t sequence;
     size_t   length;             /* header bytes: Payload Info Header is next */
+    unsigned options;            /* enum eesp_option */
+    unsigned crypt_offset;       /* readable units of 4 bytes after it */
+    uint8_t  commitment[16];
+    struct eesp_origin origin;
     struct eesp_selector_values values;
 };
 

@@ -23,6 +23,9 @@ static const char *const error_text[-EESP_ERROR_MIN] = {
     [-EESP_DROP_REPLAY_FULL] = "replay table full: new source refused",
     [-EESP_DROP_AUTH]        = "authentication failed",
     [-EESP_DROP_PAYLOAD]     = "payload: Payload Info Header or padding wrong",
+    [-EESP_DROP_OFFSET]      = "crypt offset: beyond the policy or the packet",
+    [-EESP_DROP_PROXY]       = "proxy: may not speak for that domain",
+    [-EESP_DROP_COMMITMENT]  = "commitment: made under another key",
 };
 
 const char *eesp_strerror(int error)

@@ -19,6 +19,8 @@
 #define EESP_KDK_MAX    64 /* longest derivation key of any KDF */
 #define EESP_DERIVE_MAX 64 /* longest output */
 #define EESP_LABEL_DATA_KEY    "S1"
+#define EESP_LABEL_COMMITMENT  "SC"
+#define EESP_LABEL_CLIENT_KEY  "SD"
 #define EESP_LABEL_CHECK_VALUE "SK"
 #define EESP_FIXED_DATA_MAX (2 + 1 + EESP_CONTEXT_MAX + 2)
 

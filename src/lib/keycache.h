@@ -33,6 +33,7 @@ void eesp_key_name_hash(struct eesp_key_name *name);
 struct eesp_key_slot {
     uint8_t  mask[EESP_NONCE_LEN]; /* IVMASK */
     uint32_t unused;
+    uint8_t  commitment[16];       /* where the policy has one */
     /* Expanded key of the AEAD, aead->key_size bytes. */
     uint8_t  aead[] __attribute__((aligned(64)));
 };

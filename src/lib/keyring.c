@@ -185,8 +185,12 @@ out:
 
 void eesp_keyring_free(struct eesp_keyring *keyring)
 {
+    unsigned i;
+
     if (keyring == NULL)
         return;
+    for (i = 0; i < EESP_POLICIES_MAX; i++)
+        free(keyring->policies[i].proxies);
     eesp_secret_free(keyring->masters, keyring->masters_size);
     eesp_secret_free(keyring->keys, EESP_KEYS_MAX * sizeof(*keyring->keys));
     free(keyring);

@@ -5,7 +5,8 @@
  * it without a lock. Root keys and derivation keys lie in secret memory.
  *
  * keyring_file reads and checks the file, keyring_json the keys,
- * keyring_policy the policies, master derives, keyring answers.
+ * keyring_policy.h names those that read the policies, master derives, keyring
+ * answers.
  */
 #ifndef EESP_KEYRING_H
 #define EESP_KEYRING_H
@@ -34,6 +35,14 @@ struct eesp_master {
     uint8_t kdk[EESP_KDK_MAX];
 };
 
+/* A sender that may speak for a domain. */
+struct eesp_proxy {
+    uint64_t id; /* rank or source id */
+    uint32_t domain;
+};
+
+#define EESP_PROXIES_MAX 1024
+
 struct eesp_policy {
     struct eesp_policy_info     info;
     const struct eesp_keyring  *keyring;
@@ -43,6 +52,7 @@ struct eesp_policy {
     /* Master by the state of each used level, mixed radix of EESP_STATES. */
     struct eesp_master         *masters;
     unsigned                    masters_count;
+    struct eesp_proxy          *proxies;     /* info.proxies, may be NULL */
     int                         send;        /* index of the sending one, -1 */
     uint64_t                    send_until;  /* CLOCK_BOOTTIME s, 0: no end */
 };
@@ -77,6 +87,9 @@ int eesp_keyring_parse_keys(struct eesp_keyring *keyring, json_t *keys,
 int eesp_keyring_parse_policies(struct eesp_keyring *keyring,
                                 const json_t *policies, const char *name,
                                 char why[EESP_WHY_LEN]);
+
+int eesp_policy_may_speak(const struct eesp_policy *policy, uint64_t id,
+                          uint32_t domain);
 
 /* 1 to max characters of A-Za-z0-9._:- */
 int eesp_name_valid(const char *id, size_t max);

@@ -7,28 +7,18 @@
 #include <string.h>
 
 #include "aead.h"
-#include "keyring.h"
+#include "keyring_policy.h"
 #include "wire.h"
 
-/* Wire-format section 1: log2 of the 16-byte blocks that one data key seals. */
-enum { DATA_LIMIT_BITS = 36, PHASE_SHIFT_MAX = 48, PAYLOAD_MAX = 1 << 20 };
+enum { PHASE_SHIFT_MAX = 48, PAYLOAD_MAX = 1 << 20, CRYPT_OFFSET_MAX = 63 };
 
 static const char *const known_members[] = {
     "spi", "name", "profile", "kdf", "aead", "levels", "selectors",
     "compact_id", "epoch", "epoch_window", "phase_shift", "replay",
-    "bind_destination", "confidentiality", "max_payload", "domain_id", NULL};
+    "bind_destination", "confidentiality", "max_payload", "domain_id",
+    "proxies", "commit", "client", "crypt_offset_max", NULL};
 
-/* What the parser of one policy is at work on. */
-struct parser {
-    struct eesp_keyring *keyring;
-    struct eesp_policy  *policy;
-    const json_t        *object;
-    const char          *name; /* of the keyring */
-    const char          *what; /* "policy 2" */
-    char                *why;
-};
-
-static int only_known_members(const struct parser *p)
+static int only_known_members(const struct eesp_policy_parser *p)
 {
     const char *member;
     json_t *value;
@@ -46,7 +36,7 @@ static int only_known_members(const struct parser *p)
 }
 
 /* Member that must be there and a string: NULL and a message otherwise. */
-static const char *need_string(const struct parser *p, const char *member)
+static const char *need_string(const struct eesp_policy_parser *p, const char *member)
 {
     const char *text = json_string_value(json_object_get(p->object, member));
 
@@ -56,7 +46,7 @@ static const char *need_string(const struct parser *p, const char *member)
     return text;
 }
 
-static int parse_name(const struct parser *p)
+static int parse_name(const struct eesp_policy_parser *p)
 {
     const char *text = need_string(p, "name");
 
@@ -75,7 +65,7 @@ static int parse_name(const struct parser *p)
     return EESP_OK;
 }
 
-static int parse_algorithms(const struct parser *p)
+static int parse_algorithms(const struct eesp_policy_parser *p)
 {
     struct eesp_policy_info *info = &p->policy->info;
     const char *profile = need_string(p, "profile");
@@ -104,7 +94,7 @@ static int parse_algorithms(const struct parser *p)
 }
 
 /* Member that is true or false; absent: *out stays. */
-static int parse_switch(const struct parser *p, const char *member, int *out)
+static int parse_switch(const struct eesp_policy_parser *p, const char *member, int *out)
 {
     const json_t *value = json_object_get(p->object, member);
 
@@ -116,7 +106,7 @@ static int parse_switch(const struct parser *p, const char *member, int *out)
     return EESP_OK;
 }
 
-static int parse_switches(const struct parser *p)
+static int parse_switches(const struct eesp_policy_parser *p)
 {
     struct eesp_policy_info *info = &p->policy->info;
     int ret;
@@ -126,11 +116,33 @@ static int parse_switches(const struct parser *p)
     ret = parse_switch(p, "bind_destination", &info->bind_destination);
     if (ret == EESP_OK)
         ret = parse_switch(p, "confidentiality", &info->confidentiality);
+    if (ret == EESP_OK)
+        ret = parse_switch(p, "commit", &info->commit);
+    info->flags = (info->bind_destination ? EESP_FLAG_BOUND : 0) |
+                  (info->commit ? EESP_FLAG_COMMITTED : 0);
     return ret;
 }
 
+static int parse_client(const struct eesp_policy_parser *p)
+{
+    const json_t *client = json_object_get(p->object, "client");
+    const char *text     = json_string_value(client);
+
+    if (client == NULL)
+        return EESP_OK;
+    if (text != NULL && strcmp(text, "source") == 0)
+        p->policy->info.client = EESP_CLIENT_SOURCE;
+    else if (text != NULL && strcmp(text, "destination") == 0)
+        p->policy->info.client = EESP_CLIENT_DESTINATION;
+    else
+        return eesp_keyring_refuse(p->why, p->name, "%s: client \"%.40s\" is "
+                                   "not one of: source, destination", p->what,
+                                   text ? text : "(not a string)");
+    return EESP_OK;
+}
+
 /* Fills the ring of one level from the keys that carry id. */
-static int find_ring(const struct parser *p, int level, const char *id)
+static int find_ring(const struct eesp_policy_parser *p, int level, const char *id)
 {
     int found = 0;
     unsigned i;
@@ -146,7 +158,7 @@ static int find_ring(const struct parser *p, int level, const char *id)
     return found;
 }
 
-static int parse_levels(const struct parser *p)
+static int parse_levels(const struct eesp_policy_parser *p)
 {
     const json_t *levels          = json_object_get(p->object, "levels");
     struct eesp_policy_info *info = &p->policy->info;
@@ -179,7 +191,7 @@ static int parse_levels(const struct parser *p)
     return EESP_OK;
 }
 
-static int parse_selectors(const struct parser *p)
+static int parse_selectors(const struct eesp_policy_parser *p)
 {
     const json_t *selectors = json_object_get(p->object, "selectors");
     struct eesp_policy_info *info = &p->policy->info;
@@ -205,7 +217,7 @@ static int parse_selectors(const struct parser *p)
     return EESP_OK;
 }
 
-static int parse_replay(const struct parser *p)
+static int parse_replay(const struct eesp_policy_parser *p)
 {
     const json_t *replay = json_object_get(p->object, "replay");
     const char *text     = json_string_value(replay);
@@ -222,7 +234,7 @@ static int parse_replay(const struct parser *p)
     return EESP_OK;
 }
 
-static int parse_numbers(const struct parser *p)
+static int parse_numbers(const struct eesp_policy_parser *p)
 {
     struct eesp_policy_info *info = &p->policy->info;
     struct {
@@ -233,7 +245,7 @@ static int parse_numbers(const struct parser *p)
         {"epoch", UINT16_MAX, 0},     {"epoch_window", 0x7fff, 1},
         {"phase_shift", PHASE_SHIFT_MAX, 24},
         {"max_payload", PAYLOAD_MAX, 65536},
-        {"domain_id", UINT32_MAX, 0},
+        {"domain_id", UINT32_MAX, 0}, {"crypt_offset_max", CRYPT_OFFSET_MAX, 0},
     };
     size_t i;
 
@@ -250,6 +262,7 @@ static int parse_numbers(const struct parser *p)
     info->phase_shift  = (unsigned)n[4].value;
     info->max_payload  = (uint32_t)n[5].value;
     info->domain_id    = (uint32_t)n[6].value;
+    info->crypt_offset_max = (unsigned)n[7].value;
     if (info->spi == 0)
         return eesp_keyring_refuse(p->why, p->name, "%s: \"spi\" must be a "
                                    "number from 1 to 4294967295", p->what);
@@ -259,54 +272,16 @@ static int parse_numbers(const struct parser *p)
     return EESP_OK;
 }
 
-/* Bits that count n things: ceil(log2(n)). */
-static unsigned bits_for(uint32_t n)
+static int check_rules(const struct eesp_policy_parser *p)
 {
-    unsigned bits = 0;
+    const char *rule = eesp_policy_broken_rule(&p->policy->info);
 
-    while (((uint64_t)1 << bits) < n)
-        bits++;
-    return bits;
-}
-
-/* The rules of wire-format section 1, each refused by its name. */
-static int check_rules(const struct parser *p)
-{
-    const struct eesp_policy_info *info = &p->policy->info;
-    unsigned jobs = 1u << EESP_JOB | 1u << EESP_TASK;
-    const char *rule = NULL;
-
-    if (info->max_payload < 64)
-        rule = "max_payload must be at least 64";
-    else if (info->phase_shift + bits_for((info->max_payload + 15) / 16) >
-             DATA_LIMIT_BITS)
-        rule = "data limit of a key: phase_shift + log2(max_payload/16) must "
-               "not exceed 36";
-    else if (!(info->selectors & EESP_SELECTORS_SENDER))
-        rule = "selectors need ranks, source, device, ipv4, ipv6, tuple4 or "
-               "tuple6, or two senders would share a key";
-    else if ((info->selectors & EESP_SELECT_RANKS) && !(info->levels & jobs) &&
-             !(info->selectors & (EESP_SELECT_JOB | EESP_SELECT_TASK)))
-        rule = "selector ranks needs a job or task level, or the selector job "
-               "or task, or two jobs would share contexts";
-    else if (!info->bind_destination && info->replay != EESP_REPLAY_OFF)
-        rule = "replay \"strict\" needs bind_destination";
-    else if (!info->bind_destination &&
-             !(info->selectors & EESP_SELECTORS_RECEIVER))
-        rule = "without a destination selector, bind_destination is needed";
-    else if (info->confidentiality && info->aead == EESP_AEAD_AES_256_GMAC)
-        rule = "aead aes-256-gmac leaves payloads readable: it needs "
-               "\"confidentiality\": false";
-    else if (!info->confidentiality && info->aead != EESP_AEAD_AES_256_GMAC)
-        rule = "\"confidentiality\": false needs the aead aes-256-gmac";
-    else if (info->compact_id != 0 && info->selectors != EESP_SELECT_RANKS)
-        rule = "compact_id needs the selectors to be [\"ranks\"]";
     return rule ? eesp_keyring_refuse(p->why, p->name, "%s: %s", p->what,
                                       rule) :
                   EESP_OK;
 }
 
-static int parse_policy(const struct parser *p)
+static int parse_policy(const struct eesp_policy_parser *p)
 {
     int ret;
 
@@ -329,6 +304,10 @@ static int parse_policy(const struct parser *p)
     if (ret == EESP_OK)
         ret = parse_replay(p);
     if (ret == EESP_OK)
+        ret = parse_client(p);
+    if (ret == EESP_OK)
+        ret = eesp_policy_parse_proxies(p);
+    if (ret == EESP_OK)
         ret = check_rules(p);
     return ret;
 }
@@ -346,7 +325,7 @@ int eesp_keyring_parse_policies(struct eesp_keyring *keyring,
         return eesp_keyring_refuse(why, name, "more than %d policies",
                                    EESP_POLICIES_MAX);
     json_array_foreach(policies, i, object) {
-        struct parser p = {.keyring = keyring,
+        struct eesp_policy_parser p = {.keyring = keyring,
                            .policy  = &keyring->policies[i],
                            .object  = object,
                            .name    = name,

@@ -17,7 +17,23 @@ static void *kdf_state(const struct eesp_lane *lane, unsigned index)
     return lane->kdf_states + index * lane->kdf_stride;
 }
 
-/* Keys the KDF for every tuple now, so that no packet waits for it. */
+/* Where a context has the id of the client; 0: keys are not a client's. */
+static size_t client_offset(const struct eesp_policy_info *info)
+{
+    unsigned before = EESP_SELECT_RANKS;
+
+    if (info->client == EESP_CLIENT_NONE)
+        return 0;
+    if (info->client == EESP_CLIENT_DESTINATION)
+        before |= EESP_SELECT_SOURCE;
+    return EESP_CONTEXT_FIXED +
+           eesp_selectors_length(info->selectors & before);
+}
+
+/*
+ * Keys the KDF for every tuple now, so that no packet waits for it, and has one
+ * more for the keys of clients, which come and go.
+ */
 static int open_kdf_states(struct eesp_lane *lane)
 {
     const struct eesp_policy *policy = lane->policy;
@@ -26,16 +42,17 @@ static int open_kdf_states(struct eesp_lane *lane)
     unsigned i;
 
     lane->kdf_stride = (kdf->state_size + 63) & ~(size_t)63;
-    lane->kdf_size   = lane->kdf_stride * policy->masters_count;
+    lane->kdf_size   = lane->kdf_stride * (policy->masters_count + 1);
     lane->kdf_states = eesp_secret_alloc(lane->kdf_size);
     if (lane->kdf_states == NULL)
         return EESP_ERR_MEMORY;
-    for (i = 0; i < policy->masters_count && ret == EESP_OK; i++) {
+    lane->client_offset = client_offset(&policy->info);
+    for (i = 0; i <= policy->masters_count && ret == EESP_OK; i++) {
         ret = kdf->open(kdf_state(lane, i));
         if (ret != EESP_OK)
             break;
         lane->kdf_open++;
-        if (policy->masters[i].present)
+        if (i < policy->masters_count && policy->masters[i].present)
             ret = kdf->key(kdf_state(lane, i), policy->masters[i].kdk);
     }
     return ret;
@@ -77,7 +94,8 @@ static void fill_sending(struct eesp_lane *lane)
     header->compact        = info->compact_id != 0;
     header->kdf            = info->kdf;
     header->aead           = info->aead;
-    header->flags          = info->bind_destination ? EESP_FLAG_BOUND : 0;
+    header->flags          = info->flags;
+    header->options        = info->commit ? EESP_HAS_COMMITMENT : 0;
     header->levels         = info->levels;
     header->selectors      = info->selectors;
     header->combination_id = info->compact_id;
@@ -87,7 +105,8 @@ static void fill_sending(struct eesp_lane *lane)
     header->source_id      = lane->id;
     eesp_policy_generations(policy, header->generations);
     lane->header_length = eesp_header_length(header->compact,
-                                             header->selectors);
+                                             header->selectors,
+                                             header->options);
 }
 
 /* Says what the AEAD of the policy lacks here. */
@@ -202,35 +221,73 @@ void eesp_lane_counters(const struct eesp_lane *lane,
     *counters = lane->counters;
 }
 
-int eesp_lane_key(struct eesp_lane *lane, struct eesp_key_name *name,
-                  struct eesp_key_slot **slot_p, int *derived)
+/*
+ * The KDF under the policy's derivation key or, in client mode, under that of
+ * the client whom the context names: KDKc = KDF(KDK, "SD", client id).
+ */
+static int keyed_kdf(struct eesp_lane *lane, const struct eesp_key_name *name,
+                     void **state_p)
 {
-    const struct eesp_aead *aead = lane->aead;
-    uint8_t out[EESP_AEAD_KEY_MAX + EESP_NONCE_LEN];
-    struct eesp_key_slot *slot;
+    const struct eesp_kdf *kdf = lane->policy->kdf;
+    uint8_t kdk[EESP_KDK_MAX];
     int ret;
 
-    eesp_key_name_hash(name);
-    slot     = eesp_keycache_find(lane->keys, name);
-    *derived = slot == NULL;
-    *slot_p  = slot;
-    if (slot != NULL) {
-        lane->counters.cached++;
+    *state_p = kdf_state(lane, name->master);
+    if (lane->client_offset == 0)
         return EESP_OK;
-    }
-    slot = eesp_keycache_spare(lane->keys);
-    ret  = lane->policy->kdf->derive(kdf_state(lane, name->master),
-                                     EESP_LABEL_DATA_KEY, name->context,
-                                     name->length, out,
-                                     aead->key_length + EESP_NONCE_LEN);
+    ret = kdf->derive(*state_p, EESP_LABEL_CLIENT_KEY,
+                      name->context + lane->client_offset, sizeof(uint64_t),
+                      kdk, kdf->key_length);
+    *state_p = kdf_state(lane, lane->policy->masters_count);
+    if (ret == EESP_OK)
+        ret = kdf->key(*state_p, kdk);
+    explicit_bzero(kdk, sizeof(kdk));
+    return ret;
+}
+
+static int derive_key(struct eesp_lane *lane, const struct eesp_key_name *name,
+                      struct eesp_key_slot *slot)
+{
+    const struct eesp_aead *aead = lane->aead;
+    const struct eesp_kdf *kdf   = lane->policy->kdf;
+    uint8_t out[EESP_AEAD_KEY_MAX + EESP_NONCE_LEN];
+    void *state;
+    int ret = keyed_kdf(lane, name, &state);
+
+    if (ret == EESP_OK)
+        ret = kdf->derive(state, EESP_LABEL_DATA_KEY, name->context,
+                          name->length, out,
+                          aead->key_length + EESP_NONCE_LEN);
+    if (ret == EESP_OK && lane->policy->info.commit)
+        ret = kdf->derive(state, EESP_LABEL_COMMITMENT, name->context,
+                          name->length, slot->commitment,
+                          sizeof(slot->commitment));
     if (ret == EESP_OK)
         ret = aead->expand(slot->aead, out);
     if (ret == EESP_OK) {
         memcpy(slot->mask, out + aead->key_length, EESP_NONCE_LEN);
         lane->counters.derived++;
-        *slot_p = slot;
     }
     explicit_bzero(out, sizeof(out));
+    return ret;
+}
+
+int eesp_lane_key(struct eesp_lane *lane, struct eesp_key_name *name,
+                  struct eesp_key_slot **slot_p, int *derived)
+{
+    struct eesp_key_slot *slot;
+    int ret = EESP_OK;
+
+    eesp_key_name_hash(name);
+    slot     = eesp_keycache_find(lane->keys, name);
+    *derived = slot == NULL;
+    if (slot != NULL) {
+        lane->counters.cached++;
+    } else {
+        slot = eesp_keycache_spare(lane->keys);
+        ret  = derive_key(lane, name, slot);
+    }
+    *slot_p = ret == EESP_OK ? slot : NULL;
     return ret;
 }
 

@@ -28,7 +28,8 @@ struct eesp_lane {
     /* Prepared derivation keys of every generation tuple, secret memory. */
     uint8_t *kdf_states;
     size_t   kdf_stride, kdf_size;
-    unsigned kdf_open;
+    unsigned kdf_open;      /* the last one is for client keys */
+    size_t   client_offset; /* of the client's id in a context, 0: no client */
     struct eesp_header sending; /* what all headers sealed here share */
     size_t   header_length;
     uint32_t rank;

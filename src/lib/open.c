@@ -8,19 +8,22 @@
  * it is being opened (on shared memory: a process of the same user) could change
  * what is delivered, as it could by writing to this process itself.
  */
+#include <openssl/crypto.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "context.h"
 #include "lane.h"
 #include "master.h"
 
 /* What one packet has shown about itself on its way through the checks. */
 enum { REST_MIN = EESP_INFO_LEN + EESP_ICV_LEN };
+_Static_assert(EESP_EXPOSED_MAX >= REST_MIN, "room for either behind a header");
 
 struct incoming {
     struct eesp_header          header;
-    /* Private copy of the header, and what must follow it at least. */
-    uint8_t                     copy[EESP_HEADER_MAX + REST_MIN];
+    /* Private copy of the header, and of the readable bytes behind it. */
+    uint8_t                     copy[EESP_HEADER_MAX + EESP_EXPOSED_MAX];
     struct eesp_replay_source   source;
     struct eesp_replay_entry   *entry; /* NULL: no replay check */
     int                         master;
@@ -46,8 +49,10 @@ static int read_header(struct incoming *in, const uint8_t *packet,
 static int check_policy(const struct eesp_policy_info *policy,
                         const struct eesp_header *header)
 {
-    unsigned flags = policy->bind_destination ? EESP_FLAG_BOUND : 0;
+    unsigned flags = policy->flags;
 
+    if (header->options & EESP_HAS_ORIGIN)
+        flags |= EESP_FLAG_PROXIED; /* and then see check_origin() */
     if (header->spi != policy->spi)
         return EESP_DROP_SPI;
     if (policy->compact_id != 0)
@@ -63,6 +68,47 @@ static int check_policy(const struct eesp_policy_info *policy,
                    header->phase_shift == policy->phase_shift ?
                EESP_OK :
                EESP_DROP_POLICY;
+}
+
+/* Readable bytes only as far as agreed. */
+static int check_crypt_offset(const struct eesp_policy_info *policy,
+                              const struct eesp_header *header)
+{
+    return policy->crypt_offset_max != 0 &&
+                   header->crypt_offset <= policy->crypt_offset_max ?
+               EESP_OK :
+               EESP_DROP_OFFSET;
+}
+
+/* A proxy says where a packet comes from: who may say so of whom? */
+static int check_origin(const struct eesp_policy *policy,
+                        const struct eesp_header *header)
+{
+    const struct eesp_origin *origin = &header->origin;
+
+    return origin->hops >= 1 && origin->hops <= EESP_HOPS_MAX &&
+                   origin->domain != policy->info.domain_id &&
+                   eesp_policy_may_speak(policy, header->selectors &
+                                                         EESP_SELECT_RANKS ?
+                                                     header->source_rank :
+                                                     header->source_id,
+                                         origin->domain) ?
+               EESP_OK :
+               EESP_DROP_PROXY;
+}
+
+/* Options that few packets have: out of the way of the others. */
+static __attribute__((noinline, cold)) int
+check_options(const struct eesp_policy *policy,
+              const struct eesp_header *header)
+{
+    int ret = EESP_OK;
+
+    if (header->options & EESP_HAS_CRYPT_OFFSET)
+        ret = check_crypt_offset(&policy->info, header);
+    if (ret == EESP_OK && (header->options & EESP_HAS_ORIGIN))
+        ret = check_origin(policy, header);
+    return ret;
 }
 
 /* Serial number arithmetic: within window of the receiver's epoch. */
@@ -119,6 +165,8 @@ static int check(struct eesp_lane *lane, struct incoming *in)
     ret = check_epoch(&lane->policy->info, header->epoch);
     if (ret == EESP_OK)
         ret = check_destination(lane, header);
+    if (ret == EESP_OK && header->options != 0)
+        ret = check_options(lane->policy, header);
     if (ret == EESP_OK)
         ret = check_replay(lane, in);
     return ret;
@@ -147,11 +195,52 @@ static int check_payload(const struct eesp_policy_info *policy,
     return EESP_OK;
 }
 
+/* As decrypt(), with readable bytes in front of the ciphertext. */
+static __attribute__((noinline, cold)) int
+decrypt_exposed(struct eesp_lane *lane, struct incoming *in,
+                struct eesp_key_slot *slot,
+                const uint8_t nonce[EESP_NONCE_LEN], const uint8_t *packet,
+                size_t body, uint8_t *plaintext, const uint8_t *icv)
+{
+    size_t exposed = 4 * (size_t)in->header.crypt_offset;
+    uint8_t *copy  = in->copy + in->header.length;
+    int ret;
+
+    if (exposed > body)
+        return EESP_DROP_OFFSET;
+    /* Associated data, from where nobody can write to it. */
+    memcpy(copy, packet, exposed);
+    ret = lane->aead->decrypt(slot->aead, nonce, in->copy,
+                              in->header.length + exposed, packet + exposed,
+                              body - exposed, plaintext + exposed, icv);
+    if (ret == EESP_OK)
+        memcpy(plaintext, copy, exposed);
+    return ret;
+}
+
+/* Opens what lies behind the header under the key in slot. */
 static int decrypt(struct eesp_lane *lane, struct incoming *in,
-                   const uint8_t *packet, size_t body, uint8_t *plaintext)
+                   struct eesp_key_slot *slot, const uint8_t *packet,
+                   size_t body, uint8_t *plaintext)
 {
     const struct eesp_header *header = &in->header;
     uint8_t nonce[EESP_NONCE_LEN], icv[EESP_ICV_LEN];
+
+    packet += header->length;
+    eesp_lane_nonce(lane, header, slot->mask, nonce);
+    memcpy(icv, packet + body, EESP_ICV_LEN);
+    if (header->crypt_offset != 0)
+        return decrypt_exposed(lane, in, slot, nonce, packet, body, plaintext,
+                               icv);
+    return lane->aead->decrypt(slot->aead, nonce, in->copy, header->length,
+                               packet, body, plaintext, icv);
+}
+
+static int find_and_decrypt(struct eesp_lane *lane, struct incoming *in,
+                            const uint8_t *packet, size_t body,
+                            uint8_t *plaintext)
+{
+    const struct eesp_header *header = &in->header;
     struct eesp_key_name name;
     struct eesp_key_slot *slot;
     int ret, derived;
@@ -163,10 +252,12 @@ static int decrypt(struct eesp_lane *lane, struct incoming *in,
     ret = eesp_lane_key(lane, &name, &slot, &derived);
     if (ret != EESP_OK)
         return ret;
-    eesp_lane_nonce(lane, header, slot->mask, nonce);
-    memcpy(icv, packet + header->length + body, EESP_ICV_LEN);
-    ret = lane->aead->decrypt(slot->aead, nonce, in->copy, header->length,
-                              packet + header->length, body, plaintext, icv);
+    if (lane->policy->info.commit &&
+        CRYPTO_memcmp(header->commitment, slot->commitment,
+                      sizeof(slot->commitment)) != 0)
+        ret = EESP_DROP_COMMITMENT;
+    else
+        ret = decrypt(lane, in, slot, packet, body, plaintext);
     if (derived && ret == EESP_OK)
         eesp_keycache_insert(lane->keys, &name);
     else if (derived)
@@ -192,6 +283,10 @@ static void show_source(const struct eesp_lane *lane, struct incoming *in,
     opened->source_rank = header->source_rank;
     opened->session_id  = header->session_id;
     opened->has_source  = 1;
+    if (header->options & EESP_HAS_ORIGIN) {
+        opened->proxied = 1;
+        opened->origin  = header->origin;
+    }
     in->entry           = NULL;
     if (follow && lane->replay != NULL && !lane->impersonating) {
         in->entry        = eesp_replay_find(lane->replay, &in->source);
@@ -222,7 +317,7 @@ static int open_packet(struct eesp_lane *lane, const uint8_t *packet,
     body = length - in.header.length - EESP_ICV_LEN;
     if (body > EESP_INFO_LEN + (size_t)lane->policy->info.max_payload + 255)
         return EESP_DROP_LENGTH;
-    ret = decrypt(lane, &in, packet, body, plaintext);
+    ret = find_and_decrypt(lane, &in, packet, body, plaintext);
     if (ret != EESP_OK)
         return ret;
     if (in.entry != NULL)
@@ -239,7 +334,7 @@ int eesp_open(struct eesp_lane *lane, const void *packet, size_t length,
 {
     int ret;
 
-    memset(opened, 0, sizeof(*opened));
+    clear_struct(opened, offsetof(struct eesp_opened, origin));
     ret = open_packet(lane, packet, length, plaintext, size, 1, opened);
     if (ret == EESP_OK)
         lane->counters.opened++;

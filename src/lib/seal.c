@@ -11,14 +11,36 @@
 
 size_t eesp_overhead(const struct eesp_policy *policy)
 {
-    return eesp_header_length(policy->info.compact_id != 0,
-                              policy->info.selectors) +
+    const struct eesp_policy_info *info = &policy->info;
+    unsigned options = (info->commit ? EESP_HAS_COMMITMENT : 0) |
+                       (info->crypt_offset_max ? EESP_HAS_CRYPT_OFFSET : 0);
+
+    return eesp_header_length(info->compact_id != 0, info->selectors,
+                              options) +
            EESP_INFO_LEN + 3 + EESP_ICV_LEN;
 }
 
-/* Payload Info Header, parts and padding, in one piece if that is short. */
+/* Takes the first length bytes out of parts, which have as many. */
+static void take_exposed(struct iovec *parts, size_t length, uint8_t *out)
+{
+    for (; length > 0; parts++) {
+        size_t n = parts->iov_len < length ? parts->iov_len : length;
+
+        if (n > 0)
+            memcpy(out, parts->iov_base, n);
+        *parts = (struct iovec){(uint8_t *)parts->iov_base + n,
+                                parts->iov_len - n};
+        out    += n;
+        length -= n;
+    }
+}
+
+/*
+ * Payload Info Header, parts and padding, in one piece if that is short. aad
+ * has the header, and room for readable bytes behind it.
+ */
 static int encrypt(struct eesp_lane *lane, struct eesp_key_slot *slot,
-                   const struct eesp_header *header, const uint8_t *aad,
+                   const struct eesp_header *header, uint8_t *aad,
                    const struct iovec *iov, unsigned iovcnt, size_t payload,
                    uint8_t *out, uint8_t *icv)
 {
@@ -27,7 +49,9 @@ static int encrypt(struct eesp_lane *lane, struct eesp_key_slot *slot,
     uint8_t info[EESP_INFO_LEN] = {0, 0, EESP_NEXT_HEADER, (uint8_t)padding};
     struct iovec parts[EESP_IOV_MAX + 2];
     uint8_t nonce[EESP_NONCE_LEN];
+    size_t exposed = 4 * (size_t)header->crypt_offset;
     unsigned i, count = 0;
+    int ret;
 
     eesp_lane_nonce(lane, header, slot->mask, nonce);
     if (payload <= lane->gather_size - EESP_INFO_LEN - 3) {
@@ -49,8 +73,14 @@ static int encrypt(struct eesp_lane *lane, struct eesp_key_slot *slot,
             parts[count++] = iov[i];
         parts[count++] = (struct iovec){(void *)zeros, padding};
     }
-    return lane->aead->seal(slot->aead, nonce, aad, header->length, parts,
-                            count, out, icv);
+    if (exposed > 0)
+        take_exposed(parts, exposed, aad + header->length);
+    ret = lane->aead->seal(slot->aead, nonce, aad, header->length + exposed,
+                           parts, count, out + exposed, icv);
+    /* What is authenticated goes out, whatever becomes of the source. */
+    if (ret == EESP_OK && exposed > 0)
+        memcpy(out, aad + header->length, exposed);
+    return ret;
 }
 
 /* Length of the payload, or 0 and *error if it or its packet does not fit. */
@@ -81,11 +111,13 @@ seal(struct eesp_lane *lane, struct eesp_header *header, unsigned master,
      unsigned iovcnt, size_t payload, uint8_t *packet, size_t *length_p)
 {
     size_t body = EESP_INFO_LEN + payload + eesp_padding(payload);
-    uint8_t built[EESP_HEADER_MAX], icv[EESP_ICV_LEN];
+    uint8_t built[EESP_HEADER_MAX + EESP_EXPOSED_MAX], icv[EESP_ICV_LEN];
     struct eesp_key_name name;
     struct eesp_key_slot *slot;
     int ret, derived;
 
+    if (header->crypt_offset > body / 4)
+        header->crypt_offset = (unsigned)(body / 4);
     eesp_header_build(header, built);
     name.master = (uint16_t)master;
     name.length = (uint16_t)eesp_context_build(&lane->policy->info, header,
@@ -94,6 +126,11 @@ seal(struct eesp_lane *lane, struct eesp_header *header, unsigned master,
     ret = eesp_lane_key(lane, &name, &slot, &derived);
     if (ret != EESP_OK)
         return ret;
+    if (header->options & EESP_HAS_COMMITMENT) {
+        memcpy(header->commitment, slot->commitment,
+               sizeof(slot->commitment));
+        eesp_header_commit(header, built);
+    }
     ret = encrypt(lane, slot, header, built, iov, iovcnt, payload,
                   packet + header->length, icv);
     if (ret != EESP_OK)
@@ -113,20 +150,28 @@ int eesp_seal_fields(struct eesp_lane *lane, struct eesp_header *header,
                      size_t size, size_t *length_p)
 {
     int ret;
-    size_t payload = measure(&lane->policy->info, lane->header_length, iov,
-                             iovcnt, size, &ret);
+    size_t length  = eesp_header_length(header->compact, header->selectors,
+                                        header->options);
+    size_t payload = measure(&lane->policy->info, length, iov, iovcnt, size,
+                             &ret);
 
     return ret == EESP_OK ? seal(lane, header, master, destination_incarnation,
                                  iov, iovcnt, payload, packet, length_p) :
                             ret;
 }
 
-/* All but the values, which few policies have. */
+/* What few headers have is left out where it can be. */
 static inline void start_header(const struct eesp_lane *lane,
                                 const struct eesp_seal_options *options,
                                 struct eesp_header *header)
 {
-    memcpy(header, &lane->sending, offsetof(struct eesp_header, values));
+    memcpy(header, &lane->sending, EESP_HEADER_COMMON);
+    if (header->options & EESP_HAS_COMMITMENT)
+        memset(header->commitment, 0, sizeof(header->commitment));
+    if (options && options->crypt_offset != 0) {
+        header->options     |= EESP_HAS_CRYPT_OFFSET;
+        header->crypt_offset = options->crypt_offset;
+    }
     if (header->selectors & EESP_SELECTORS_VALUES)
         header->values = options && options->values ? *options->values :
                                                       lane->sending.values;
@@ -139,17 +184,24 @@ seal_with(struct eesp_lane *lane, const struct eesp_destination *destination,
 {
     const struct eesp_policy *policy = lane->policy;
     struct eesp_header header;
-    size_t payload;
+    size_t payload, length = lane->header_length;
     int ret;
 
     if (iovcnt > EESP_IOV_MAX || lane->impersonating)
         return EESP_ERR_ARGUMENT;
+    if (options && options->crypt_offset != 0) {
+        if (options->crypt_offset > policy->info.crypt_offset_max)
+            return EESP_ERR_ARGUMENT;
+        length = eesp_header_length(lane->sending.compact,
+                                    lane->sending.selectors,
+                                    lane->sending.options |
+                                        EESP_HAS_CRYPT_OFFSET);
+    }
     if (policy->send < 0 ||
         (policy->send_until != 0 && eesp_boot_seconds() >= policy->send_until))
         return EESP_ERR_EXPIRED;
     /* Everything that may refuse comes before the number is taken. */
-    payload = measure(&policy->info, lane->header_length, iov, iovcnt, size,
-                      &ret);
+    payload = measure(&policy->info, length, iov, iovcnt, size, &ret);
     if (ret != EESP_OK)
         return ret;
     start_header(lane, options, &header);

@@ -165,13 +165,11 @@ int eesp_selectors_match(unsigned mask, const struct eesp_selector_values *own,
     return !differs;
 }
 
-uint64_t eesp_selectors_source(const struct eesp_header *header)
+uint64_t eesp_selectors_source_all(const struct eesp_header *header)
 {
     const struct eesp_selector_values *v = &header->values;
     unsigned selectors                   = header->selectors;
 
-    if (selectors & EESP_SELECT_RANKS)
-        return header->source_rank;
     if (selectors & EESP_SELECT_SOURCE)
         return header->source_id;
     if (selectors & EESP_SELECT_DEVICE)

@@ -59,6 +59,13 @@ int eesp_selectors_match(unsigned mask, const struct eesp_selector_values *own,
                          const struct eesp_selector_values *received);
 
 /* Who sends, as far as the selectors tell: for the replay table. */
-uint64_t eesp_selectors_source(const struct eesp_header *header);
+uint64_t eesp_selectors_source_all(const struct eesp_header *header);
+
+static inline uint64_t eesp_selectors_source(const struct eesp_header *header)
+{
+    return header->selectors & EESP_SELECT_RANKS ?
+               header->source_rank :
+               eesp_selectors_source_all(header);
+}
 
 #endif

@@ -10,7 +10,7 @@ enum { SELECTORS = EESP_SELECT_RANKS | EESP_SELECT_SOURCE |
        LENGTH    = EESP_CONTEXT_FIXED + 24 };
 
 static const struct eesp_policy_info policy = {
-    .levels = 0x5, .phase_shift = 4, .bind_destination = 1,
+    .levels = 0x5, .phase_shift = 4, .flags = EESP_FLAG_BOUND,
     .selectors = SELECTORS};
 
 static const struct eesp_header header = {
@@ -47,7 +47,7 @@ static void unbound(void **unused)
     size_t n;
 
     (void)unused;
-    p.bind_destination = 0;
+    p.flags = 0;
     n = eesp_context_build(&p, &header, 1, a);
     assert_int_equal(eesp_context_build(&p, &header, 2, b), n);
     assert_memory_equal(a, b, n);
@@ -98,7 +98,16 @@ static void every_field(void **unused)
     } while (0)
     CHANGED(p, levels);
     CHANGED(p, phase_shift);
-    CHANGED(p, bind_destination);
+    p.flags = 0;
+    assert_true(differs(&p, &h, 9));
+    p.flags = EESP_FLAG_BOUND | EESP_FLAG_COMMITTED;
+    assert_true(differs(&p, &h, 9));
+    p.flags   = EESP_FLAG_BOUND;
+    h.options = EESP_HAS_ORIGIN; /* flag X */
+    assert_true(differs(&p, &h, 9));
+    h.options = EESP_HAS_CRYPT_OFFSET;
+    assert_false(differs(&p, &h, 9));
+    h.options = 0;
     CHANGED(p, selectors);
     CHANGED(h, epoch);
     CHANGED(h, session_id);

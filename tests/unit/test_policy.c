@@ -62,8 +62,18 @@ static void members(void **unused)
         {"eesp_replay", "\"off\"", "unknown policy member \"eesp_replay\""},
         {"Replay", "\"off\"", "unknown policy member \"Replay\""},
         {"partitioned", "true", "unknown policy member \"partitioned\""},
-        {"client", "\"source\"", "unknown policy member \"client\""},
-        {"commit", "false", "unknown policy member \"commit\""},
+        {"clients", "\"source\"", "unknown policy member \"clients\""},
+        {"commit", "1", "\"commit\" must be true or false"},
+        {"commit", "false", NULL},
+        {"commit", "true", "commit needs a kdf other than cmac-aes256"},
+        {"client", "\"both\"", "client \"both\" is not one of"},
+        {"client", "false", "is not one of: source, destination"},
+        {"client", "\"source\"", "client needs the selectors source and"},
+        {"crypt_offset_max", "63", NULL},
+        {"crypt_offset_max", "64", "\"crypt_offset_max\" must be"},
+        {"proxies", "[]", "\"proxies\" must be a non-empty list"},
+        {"proxies", "[{\"id\": 5, \"domains\": [1]}]",
+         "\"proxies\" needs a domain_id"},
         {"spi", NULL, "\"spi\" must be"},
         {"spi", "0", "\"spi\" must be"},
         {"spi", "\"65602\"", "\"spi\" must be"},
@@ -267,6 +277,67 @@ static void rules(void **unused)
     }
 }
 
+/* Members that need others: text replaces members of the usual policy. */
+static void together(void **unused)
+{
+    static const struct {
+        const char *text, *message;
+    } c[] = {
+        {"{\"kdf\":\"hkdf-sha256\",\"commit\":true}", NULL},
+        {"{\"kdf\":\"hmac-sha256\",\"commit\":true}", NULL},
+        {"{\"kdf\":\"hkdf-sha512\",\"commit\":true,\"compact_id\":1}",
+         "commit needs the full option"},
+        {"{\"client\":\"source\",\"selectors\":[\"source\"]}",
+         "client needs the selectors source and destination"},
+        {"{\"client\":\"destination\",\"selectors\":[\"source\","
+         "\"destination\"]}", NULL},
+        {"{\"client\":\"source\",\"selectors\":[\"ranks\",\"source\","
+         "\"destination\"]}", NULL},
+        {"{\"domain_id\":9,\"proxies\":[{\"id\":5,\"domains\":[1,2]},"
+         "{\"id\":6,\"domains\":[1]}]}", NULL},
+        {"{\"domain_id\":9,\"proxies\":[{\"id\":5,\"domains\":[1,9]}]}",
+         "must not name the policy's own domain_id"},
+        {"{\"domain_id\":9,\"proxies\":[{\"id\":5,\"domains\":[1,1]}]}",
+         "names a domain twice"},
+        {"{\"domain_id\":9,\"proxies\":[{\"id\":5}]}", "must be a list of"},
+        {"{\"domain_id\":9,\"proxies\":[{\"id\":5,\"domains\":[]}]}",
+         "must be a list of"},
+        {"{\"domain_id\":9,\"proxies\":[{\"id\":-5,\"domains\":[1]}]}",
+         "must be a list of"},
+        {"{\"domain_id\":9,\"proxies\":[{\"id\":5,\"domains\":[1],\"x\":1}]}",
+         "must be a list of"},
+        {"{\"domain_id\":9,\"proxies\":[5]}", "must be a list of"},
+        {"{\"domain_id\":9,\"proxies\":5}", "must be a non-empty list"},
+        {"{\"domain_id\":9,\"compact_id\":1,"
+         "\"proxies\":[{\"id\":5,\"domains\":[1]}]}",
+         "proxies needs the full option"},
+        {"{\"domain_id\":9,\"selectors\":[\"ipv4\"],"
+         "\"proxies\":[{\"id\":5,\"domains\":[1]}]}",
+         "proxies needs the selector ranks or source"},
+        {"{\"crypt_offset_max\":1,\"selectors\":[\"ranks\",\"source\","
+         "\"destination\",\"flow\",\"device\",\"vm\",\"task\",\"job\","
+         "\"ipv4\",\"ipv6\",\"tuple4\",\"tuple6\",\"tenant\"]}", NULL},
+        {"{\"kdf\":\"hkdf-sha256\",\"commit\":true,\"crypt_offset_max\":1,"
+         "\"domain_id\":9,\"proxies\":[{\"id\":5,\"domains\":[1]}],"
+         "\"selectors\":[\"ranks\",\"source\",\"destination\",\"flow\","
+         "\"device\",\"vm\",\"task\",\"job\",\"ipv4\",\"ipv6\","
+         "\"tuple4\",\"tuple6\",\"tenant\"]}",
+         "header is longer than 252 bytes"},
+        {"{\"crypt_offset_max\":1,\"compact_id\":1}", NULL},
+    };
+    size_t i;
+
+    (void)unused;
+    for (i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+        json_t *ring = ring_json(7), *change = json_loads(c[i].text, 0, NULL);
+
+        assert_non_null(change);
+        json_object_update(ring_policy(ring, 0), change);
+        json_decref(change);
+        try_ring(ring, c[i].message);
+    }
+}
+
 /* Readable payloads have to be asked for twice. */
 static void gmac(void **unused)
 {
@@ -353,7 +424,7 @@ int main(void)
         cmocka_unit_test(selectors),  cmocka_unit_test(data_limit),
         cmocka_unit_test(rules),      cmocka_unit_test(defaults),
         cmocka_unit_test(twice),      cmocka_unit_test(too_many),
-        cmocka_unit_test(gmac),
+        cmocka_unit_test(gmac),       cmocka_unit_test(together),
     };
 
     return cmocka_run_group_tests_name("policy", tests, NULL, NULL);

@@ -110,7 +110,7 @@ static void there_and_back(struct pair *p, size_t n)
     size_t length = seal(p, n), header;
 
     header = eesp_header_length(p->tx->policy->info.compact_id != 0,
-                                p->tx->policy->info.selectors);
+                                p->tx->policy->info.selectors, 0);
     assert_int_equal(length, header + 4 + n + pads[n % 4] + 16);
     assert_true(length <= n + eesp_overhead(p->tx->policy));
     assert_int_equal(open_it(p, packet, length, &opened), EESP_OK);
@@ -204,7 +204,8 @@ static int fits(enum form form, size_t at, size_t header, int ret)
         {4, 7, EESP_DROP_SPI, 0},
         {8, 9, EESP_DROP_OPTION, 0},
         {10, 10, EESP_DROP_OPTION, EESP_DROP_POLICY}, /* format, profile */
-        {11, 13, EESP_DROP_POLICY, 0}, /* KDF, AEAD, flags and levels */
+        {11, 12, EESP_DROP_POLICY, 0}, /* KDF, AEAD */
+        {13, 13, EESP_DROP_POLICY, EESP_DROP_OPTION}, /* flags and levels */
         {14, 15, EESP_DROP_OPTION, 0}, /* selectors, against the length */
         {16, 17, EESP_DROP_EPOCH, EESP_DROP_AUTH},
         {18, 18, EESP_DROP_POLICY, 0}, /* S */
@@ -213,7 +214,7 @@ static int fits(enum form form, size_t at, size_t header, int ret)
         {21, 23, EESP_DROP_GENERATION, 0},
         {24, 35, EESP_DROP_AUTH, 0}, /* incarnation, source rank */
         {36, 39, EESP_DROP_DESTINATION, 0},
-        {40, 40, EESP_DROP_OPTION, 0},              /* PadN */
+        {40, 40, EESP_DROP_OPTION, 0}, /* PadN, or an option cut short */
         {41, 41, EESP_DROP_OPTION, EESP_DROP_AUTH}, /* PadN, then Pad1 */
         {42, 43, EESP_DROP_OPTION, 0},
         {44, 51, EESP_DROP_AUTH, EESP_DROP_REPLAY}, /* sequence */
@@ -263,7 +264,7 @@ static void every_bit(void **unused)
             struct pair p = pair_open((enum form)form, b.name);
             size_t length = seal(&p, 45);
             size_t header = eesp_header_length(form == COMPACT,
-                                               p.tx->policy->info.selectors);
+                                               p.tx->policy->info.selectors, 0);
 
             for (bit = 0; bit < 8 * length; bit++) {
                 int ret;
@@ -294,7 +295,7 @@ static void every_truncation(void **unused)
         struct pair p = pair_open((enum form)form, NULL);
         size_t length = seal(&p, 45);
         size_t header = eesp_header_length(form == COMPACT,
-                                           p.tx->policy->info.selectors);
+                                           p.tx->policy->info.selectors, 0);
 
         for (n = 0; n < length; n++)
             assert_int_equal(open_it(&p, packet, n, &opened),

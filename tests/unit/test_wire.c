@@ -47,6 +47,39 @@ static unsigned some_selectors(unsigned i)
                         i % 9;
 }
 
+static void crypt_offset(struct eesp_header *h)
+{
+    h->options     |= EESP_HAS_CRYPT_OFFSET;
+    h->crypt_offset = next_random() & 63;
+}
+
+/* Any of the three. */
+static void some_options(struct eesp_header *h)
+{
+    unsigned bits = (unsigned)next_random() & 7;
+    size_t i;
+
+    if (h->compact)
+        bits &= 4;
+    if (bits & 1) {
+        h->options |= EESP_HAS_COMMITMENT;
+        h->flags   |= EESP_FLAG_COMMITTED;
+        for (i = 0; i < sizeof(h->commitment); i++)
+            h->commitment[i] = (uint8_t)next_random();
+    }
+    if (bits & 2) {
+        h->options        |= EESP_HAS_ORIGIN;
+        h->flags          |= EESP_FLAG_PROXIED;
+        h->origin.hops     = (uint8_t)next_random();
+        h->origin.domain   = (uint32_t)next_random();
+        h->origin.rank     = (uint32_t)next_random();
+        h->origin.sequence = next_random();
+    }
+    if ((bits & 4) && eesp_header_length(h->compact, h->selectors, h->options |
+                                         EESP_HAS_CRYPT_OFFSET) <= 252)
+        crypt_offset(h);
+}
+
 static struct eesp_header sample(int compact, unsigned selectors)
 {
     struct eesp_header h = {.session_id  = (uint16_t)next_random(),
@@ -69,7 +102,7 @@ static struct eesp_header sample(int compact, unsigned selectors)
     h.profile     = next_random() & 15;
     h.kdf         = next_random() & 255;
     h.aead        = next_random() & 255;
-    h.flags       = next_random() & 0xf0;
+    h.flags      |= next_random() & 0xc0;
     h.levels      = next_random() & 15;
     h.phase_shift = next_random() & 255;
     if (selectors & EESP_SELECT_RANKS) {
@@ -107,6 +140,13 @@ static void assert_same(const struct eesp_header *a, const struct eesp_header *b
     assert_true(a->destination_id == b->destination_id);
     assert_true(a->sequence == b->sequence);
     assert_int_equal(a->length, b->length);
+    assert_int_equal(a->options, b->options);
+    assert_int_equal(a->crypt_offset, b->crypt_offset);
+    assert_memory_equal(a->commitment, b->commitment, sizeof(a->commitment));
+    assert_int_equal(a->origin.hops, b->origin.hops);
+    assert_int_equal(a->origin.domain, b->origin.domain);
+    assert_int_equal(a->origin.rank, b->origin.rank);
+    assert_true(a->origin.sequence == b->origin.sequence);
     assert_memory_equal(&a->values, &b->values, sizeof(a->values));
 }
 
@@ -135,10 +175,13 @@ static void round_trip(void **unused)
         unsigned selectors   = some_selectors(i);
         struct eesp_header h = sample(compact, selectors), parsed;
 
+        if (i % 2)
+            some_options(&h);
         eesp_header_build(&h, packet);
-        assert_int_equal(h.length, eesp_header_length(compact, selectors));
-        /* The payload is aligned: to 8 after the full option. */
-        assert_int_equal((h.length + EESP_INFO_LEN) % (compact ? 4 : 8), 0);
+        assert_int_equal(h.length, eesp_header_length(compact, selectors,
+                                                      h.options));
+        /* The payload is aligned. */
+        assert_int_equal((h.length + EESP_INFO_LEN) % 8, 0);
         assert_int_equal(parse_exact(packet, h.length + BODY_MIN, &parsed),
                          EESP_OK);
         assert_same(&h, &parsed);
@@ -224,6 +267,79 @@ static void mutations(void **unused)
         }
     }
     assert_true(accepted > 9 * 256 * 20);
+}
+
+/* The same of commitment, origin and crypt offset, in full and compact. */
+static void option_mutations(void **unused)
+{
+    uint8_t packet[EESP_HEADER_MAX + BODY_MIN] = {0}, again[EESP_HEADER_MAX];
+    struct eesp_header h, parsed;
+    unsigned i, value, accepted = 0;
+    size_t at, from, until;
+
+    (void)unused;
+    for (i = 0; i < 64; i++) {
+        h = sample(i % 8 == 0, EESP_SELECT_RANKS);
+        do
+            some_options(&h);
+        while (h.options == 0);
+        eesp_header_build(&h, packet);
+        from  = EESP_BASE_LEN + (h.compact ? EESP_COMPACT_LEN :
+                                             EESP_FULL_FIXED + 8);
+        until = from + (h.options & EESP_HAS_COMMITMENT ? 18 : 0) +
+                (h.options & EESP_HAS_ORIGIN ? 20 : 0) +
+                (h.options & EESP_HAS_CRYPT_OFFSET ? 4 : 0);
+        for (at = from; at < until; at++) {
+            uint8_t old = packet[at];
+
+            for (value = 0; value < 256; value++) {
+                packet[at] = (uint8_t)value;
+                if (parse_exact(packet, h.length + BODY_MIN, &parsed) !=
+                    EESP_OK) {
+                    assert_true(value != old);
+                    continue;
+                }
+                accepted++;
+                eesp_header_build(&parsed, again);
+                if ((h.options & EESP_HAS_CRYPT_OFFSET) && at == until - 1)
+                    again[at] |= value & 0xf; /* reserved bits: ignored */
+                assert_memory_equal(again, packet, until);
+            }
+            packet[at] = old;
+        }
+    }
+    assert_true(accepted > 64 * 256);
+}
+
+/* Each option once, in any place; C and X exactly if theirs is there. */
+static void option_flags(void **unused)
+{
+    uint8_t packet[EESP_HEADER_MAX + BODY_MIN] = {0};
+    struct eesp_header h, parsed;
+    unsigned options, flags;
+
+    (void)unused;
+    for (options = 0; options < 4; options++)
+        for (flags = 0; flags < 16; flags++) {
+            unsigned wanted = (options & 1 ? EESP_FLAG_COMMITTED : 0) |
+                              (options & 2 ? EESP_FLAG_PROXIED : 0);
+
+            h         = sample(0, EESP_SELECT_RANKS);
+            h.options = options;
+            h.flags   = flags << 4;
+            eesp_header_build(&h, packet);
+            assert_int_equal(parse_exact(packet, h.length + BODY_MIN, &parsed),
+                             (h.flags & 0x30) == wanted ? EESP_OK :
+                                                          EESP_DROP_OPTION);
+        }
+    for (options = 1; options < 8; options++) { /* compact: offset alone */
+        h         = sample(1, EESP_SELECT_RANKS);
+        h.options = options;
+        eesp_header_build(&h, packet);
+        assert_int_equal(parse_exact(packet, h.length + BODY_MIN, &parsed),
+                         options == EESP_HAS_CRYPT_OFFSET ? EESP_OK :
+                                                            EESP_DROP_OPTION);
+    }
 }
 
 static void fixed_fields(void **unused)
@@ -399,7 +515,7 @@ static void options(void **unused)
     size_t n, length;
 
     (void)unused;
-    for (type = 2; type < 256; type++) {
+    for (type = 2; type < 256; type++) { /* and none of these fits */
         if (type == EESP_OPTION_FULL || type == EESP_OPTION_COMPACT)
             continue;
         n        = put_option(o, 0, 1);
@@ -471,7 +587,8 @@ int main(void)
         cmocka_unit_test(mutations),  cmocka_unit_test(fixed_fields),
         cmocka_unit_test(truncation), cmocka_unit_test(padding),
         cmocka_unit_test(options),    cmocka_unit_test(garbage),
-        cmocka_unit_test(selectors),
+        cmocka_unit_test(selectors),  cmocka_unit_test(option_mutations),
+        cmocka_unit_test(option_flags),
     };
 
     return cmocka_run_group_tests_name("wire", tests, NULL, NULL);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * keyring_policy: what the files that read one policy of a keyring share.
+ * keyring_policy.c reads its members, keyring_proxies.c the list of proxies,
+ * keyring_rules.c holds the rules that a policy must not break.
+ */
+#ifndef EESP_KEYRING_POLICY_H
+#define EESP_KEYRING_POLICY_H
+
+#include "keyring.h"
+
+/* What the parser of one policy is at work on. */
+struct eesp_policy_parser {
+    struct eesp_keyring *keyring;
+    struct eesp_policy  *policy;
+    const json_t        *object;
+    const char          *name; /* of the keyring */
+    const char          *what; /* "policy 2" */
+    char                *why;
+};
+
+/* Member "proxies": who may speak for which domains. */
+int eesp_policy_parse_proxies(const struct eesp_policy_parser *p);
+
+/* The first rule of wire-format section 1 that the policy breaks, or NULL. */
+const char *eesp_policy_broken_rule(const struct eesp_policy_info *info);
+
+#endif
