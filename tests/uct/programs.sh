@@ -45,13 +45,19 @@ run() {
         </dev/null
 }
 
+# reported: a sanitizer has something to say, whatever the exit status.
+reported() {
+    [ -n "$sanitizer" ] &&
+        grep -qaE 'runtime error:|ERROR: (Address|Leak)Sanitizer' "$@"
+}
+
 # well NAME STATUS: and nothing was said of an error.
 well() {
     if [ "$2" -ne 0 ]; then
         not_ok "$1" "exit status $2"
     elif ! grep -q ': ok$' "$out"; then
         not_ok "$1" "did not say that all is well"
-    elif grep -qE 'UCX +(ERROR|FATAL)|eesp:' "$out"; then
+    elif grep -qE 'UCX +(ERROR|FATAL)|eesp:' "$out" || reported "$out"; then
         not_ok "$1" "errors were logged"
     else
         ok "$1"
@@ -66,6 +72,8 @@ group() {
     why=$(sed -n 's/^skipped: //p' "$out")
     if [ "$status" -ne 0 ]; then
         not_ok "$name" "exit status $status"
+    elif reported "$out"; then
+        not_ok "$name" "a sanitizer has reported"
     elif [ -n "$why" ]; then
         skip "$name" "$why"
     else
@@ -100,6 +108,44 @@ uct_cases() {
             address; do
             group $lower $part
         done
+    done
+}
+
+# refused NAME PATTERN VAR=VALUE...: the program ends, and is told why.
+refused() {
+    local name=$1 pattern=$2
+    shift 2
+    run tcp "$@" -- "$ucp_hello" tag
+    status=$?
+    if [ $status -ne 1 ]; then
+        not_ok "$name is refused" "exit status $status"
+    elif ! grep -v 'unused env' "$out" | grep -qE "eesp: .*($pattern)"; then
+        not_ok "$name is refused" "but did not say /$pattern/"
+    else
+        ok "$name is refused"
+    fi
+}
+
+# Settings that cannot be; what launchers say of ranks.
+settings_cases() {
+    local launcher
+    refused "a policy that is not there" 'has no policy' \
+        UCX_EESP_POLICY=nosuch
+    refused "policy ranks without a rank" 'UCX_EESP_RANK' UCX_EESP_POLICY=ranks
+    refused "a rank that is no number" 'UCX_EESP_RANK' UCX_EESP_RANK=first
+    refused "a rank below 0" 'UCX_EESP_RANK' UCX_EESP_RANK=-1
+    refused "a rank of 33 bits" 'UCX_EESP_RANK' UCX_EESP_RANK=4294967296
+    refused "an unknown backend" 'nosuch' UCX_EESP_BACKEND=nosuch
+    refused "an unknown lower transport" 'UCX_EESP_LOWER' \
+        UCX_EESP_LOWER=nosuch
+    refused "a segment of 100 bytes" 'UCX_EESP_SEG_SIZE' UCX_EESP_SEG_SIZE=100
+    refused "a segment of 2 MiB" 'UCX_EESP_SEG_SIZE' UCX_EESP_SEG_SIZE=2m
+    refused "one rank for two processes" 'two processes say' \
+        UCX_EESP_POLICY=ranks UCX_EESP_RANK=3
+    for launcher in PMIX_RANK OMPI_COMM_WORLD_RANK SLURM_PROCID PMI_RANK; do
+        refused "$launcher that is no number" "$launcher" $launcher=one
+        refused "$launcher, the same for two processes" 'two processes say' \
+            $launcher=1
     done
 }
 
@@ -197,6 +243,8 @@ client_server() {
     done
     wait "$server"
     report $? "server ends well $name" "$(<"$work/server")"
+    ! reported "$work/server"
+    report $? "server has no sanitizer's report $name" "$(<"$work/server")"
 
     # The server is killed, while the client waits or sends.
     for kind in wait flood; do
@@ -219,11 +267,12 @@ client_server() {
 # ---- No more ------------------------------------------------------------
 
 # Files: a program that does not get them ends with a message, in time. With
-# fewer than 10 plain UCX aborts by itself.
+# fewer than 10 plain UCX aborts by itself, with 13 to 16 its tcp may wait for a
+# connection that the other side could not take.
 few_files() {
     local lower n
     for lower in tcp posix; do
-        for n in 10 12 14 16 20; do
+        for n in 10 12 24 64; do
             (ulimit -n "$n" && run "$lower" -- "$ucp_hello" tag)
             status=$?
             if [ $status -eq 0 ] || { [ $status -eq 1 ] && [ -s "$out" ]; }
@@ -299,6 +348,7 @@ if ! make_keyring "$keyring"; then
     finish
 fi
 hello_cases
+settings_cases
 uct_cases
 for lower in tcp posix,tcp auto; do
     client_server $lower ""

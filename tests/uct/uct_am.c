@@ -265,7 +265,7 @@ static void look_at_descriptors(void)
 
 void group_headroom(void)
 {
-    static const size_t headrooms[] = {0, 1, 8, 64, 200};
+    static const size_t headrooms[] = {0, 8, 64, 200};
 
     for (size_t i = 0; i < sizeof(headrooms) / sizeof(headrooms[0]); i++) {
         stage("headroom %zu", headrooms[i]);
@@ -281,6 +281,10 @@ void group_alignment(void)
     for (size_t alignment = 1; alignment <= 4096; alignment *= 8)
         for (size_t part = 0; part < 4; part++)
             for (size_t h = 0; h < 3; h++) {
+                /* Then UCX's own memory pool is not aligned. */
+                if (alignment * part / 4 % 8 != 0 &&
+                    getenv("EESP_TEST_SANITIZED") != NULL)
+                    continue;
                 stage("alignment %zu, offset %zu, headroom %zu", alignment,
                       alignment * part / 4, headrooms[h]);
                 wanted = (struct side_options){

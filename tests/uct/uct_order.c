@@ -171,6 +171,10 @@ void group_pending(void)
         check_blocked();
         uct_worker_progress(two.places[0].worker);
         check_blocked();
+        /* Not even when the lower has room again. */
+        for (unsigned i = 0; i < 10000; i++)
+            uct_worker_progress(two.places[1].worker);
+        check_blocked();
 
         side_expect(&two.sides[1], sent + REQUESTS);
         for (unsigned i = 0; i < REQUESTS; i++)
