@@ -29,17 +29,19 @@ static ucs_status_t try_short(size_t n, uint64_t seed)
     return status;
 }
 
-/* Splits n bytes into parts of uneven length, the second one empty. */
+/* Splits n bytes into parts of uneven length, the second of three empty. */
 static void split(uct_iov_t *iov, size_t parts, void *data, size_t n,
                   uct_mem_h memh)
 {
     size_t at = 0;
 
     for (size_t i = 0; i < parts; i++) {
-        size_t length = i == 1         ? 0
-                        : i + 1 < parts ? (n - at) / (parts - i)
-                                        : n - at;
+        size_t length = n - at;
 
+        if (i == 1 && parts > 2)
+            length = 0;
+        else if (i + 1 < parts)
+            length /= parts - i;
         iov[i] = (uct_iov_t){.buffer = (char *)data + at, .length = length,
                              .memh = memh, .count = 1};
         at += length;
