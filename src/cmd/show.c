@@ -134,6 +134,7 @@ static json_t *key_json(const struct eesp_key_info *key)
 
 static json_t *policy_json(const struct eesp_policy_info *policy)
 {
+    static const char *const clients[] = { "none", "source", "destination" };
     json_t *levels = json_object(), *selectors = json_array();
     unsigned i;
 
@@ -147,7 +148,7 @@ static json_t *policy_json(const struct eesp_policy_info *policy)
                                   json_string(eesp_selector_name(i)));
     return json_pack(
         "{s:s, s:I, s:s, s:s, s:o, s:o, s:i, s:i, s:i, s:i, s:s, s:b, s:b, "
-        "s:I, s:I}",
+        "s:b, s:s, s:i, s:i, s:i, s:I, s:I}",
         "name", policy->name, "spi", (json_int_t)policy->spi, "kdf",
         text_kdf(policy->kdf), "aead", text_aead(policy->aead), "levels",
         levels, "selectors", selectors, "compact_id", (int)policy->compact_id,
@@ -155,6 +156,9 @@ static json_t *policy_json(const struct eesp_policy_info *policy)
         (int)policy->epoch_window, "phase_shift", (int)policy->phase_shift,
         "replay", text_replay(policy->replay), "bind_destination",
         policy->bind_destination, "confidentiality", policy->confidentiality,
+        "commit", policy->commit, "client", clients[policy->client],
+        "crypt_offset_max", (int)policy->crypt_offset_max, "partitions",
+        (int)policy->partitions, "proxies", (int)policy->proxies,
         "max_payload", (json_int_t)policy->max_payload, "domain_id",
         (json_int_t)policy->domain_id);
 }

@@ -17,9 +17,11 @@ size_t eesp_context_build(const struct eesp_policy_info *policy,
     context[1] = (uint8_t)policy->phase_shift;
     store16(context + 2, (uint16_t)policy->selectors);
     store16(context + 4, header->epoch);
-    store16(context + 6, header->session_id);
+    store16(context + 6,
+            flags & EESP_FLAG_PARTITION ? 0 : header->session_id);
     store64(context + 8, header->incarnation);
-    store64(context + 16, flags & EESP_FLAG_BOUND ? destination_incarnation : 0);
+    store64(context + 16,
+            flags & EESP_FLAG_BOUND ? destination_incarnation : 0);
     store64(context + 24, header->sequence >> policy->phase_shift);
     return EESP_CONTEXT_FIXED +
            eesp_selectors_build(header, context + EESP_CONTEXT_FIXED);

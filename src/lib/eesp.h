@@ -53,6 +53,7 @@ enum eesp_error {
     EESP_ERR_EXPIRED     = -6,  /* the current root key's lifetime is over */
     EESP_ERR_LIMIT       = -7,  /* sequence numbers used up; never wraps */
     EESP_ERR_SPACE       = -8,  /* packet or payload does not fit the buffer */
+    EESP_ERR_LEASE       = -9,  /* no lease of an IV partition, or a used one */
     /* Why a received packet was dropped, in the order of the checks. */
     EESP_DROP_LENGTH      = -16, /* shorter than its own header and ICV */
     EESP_DROP_VERSION     = -17, /* marker, version or reserved bits */
@@ -69,7 +70,8 @@ enum eesp_error {
     EESP_DROP_OFFSET      = -28, /* more readable bytes than agreed, or sent */
     EESP_DROP_PROXY       = -29, /* no proxy that may speak for that domain */
     EESP_DROP_COMMITMENT  = -30, /* made under another key */
-    EESP_ERROR_MIN        = -31
+    EESP_DROP_PARTITION   = -31, /* number beyond its IV partition */
+    EESP_ERROR_MIN        = -32
 };
 
 /* Text for an error, never NULL, static. */
@@ -217,7 +219,8 @@ struct eesp_policy_info {
     int              commit;        /* packets commit to their key */
     enum eesp_client client;
     unsigned         crypt_offset_max; /* readable units of 4 bytes, 0..63 */
-    unsigned         flags;         /* of every packet sent: 0x80 D, 0x20 C */
+    unsigned         partitions;    /* leases of a pool, 0: no partitions */
+    unsigned         flags;         /* of every packet: 80 D, 40 P, 20 C */
     unsigned         proxies;       /* that may speak for other domains */
     uint32_t         max_payload;   /* bytes */
     uint32_t         domain_id;
@@ -315,6 +318,23 @@ EESP_API uint64_t eesp_lane_sequence(const struct eesp_lane *lane);
  */
 EESP_API int eesp_lane_reincarnate(struct eesp_lane *lane);
 /*
+ * What the controller of a pool hands to one member, once: it must never issue
+ * the same pair again, nor store it. All members share the incarnation.
+ */
+struct eesp_lease {
+    uint64_t incarnation; /* random, not 0 */
+    uint16_t partition;   /* becomes the Session ID of every packet */
+};
+
+/*
+ * Under a policy with partitions a lane seals only with a lease: without one,
+ * after a fork in the child, and after eesp_lane_reincarnate(), sealing is
+ * EESP_ERR_LEASE. So is a lease that this process has used before. A lane may
+ * be given another one at any time.
+ */
+EESP_API int eesp_lane_lease(struct eesp_lane *lane,
+                             const struct eesp_lease *lease);
+/*
  * For tools that decode captures: open as if this lane were that receiver.
  * Such a lane must not seal, and refuses to.
  */
@@ -336,7 +356,8 @@ struct eesp_destination {
     uint64_t incarnation; /* its eesp_lane_incarnation() */
     uint64_t id;          /* for DESTINATION */
     uint32_t rank;        /* for RANKS */
-    uint16_t session_id;  /* sender's choice: one key and order per value */
+    uint16_t session_id;  /* sender's choice: one key and order per value;
+                             not looked at where a lease gives it */
 };
 
 /* Most bytes a packet is longer than its payload. */

@@ -11,6 +11,7 @@ static const char *const error_text[-EESP_ERROR_MIN] = {
     [-EESP_ERR_EXPIRED]      = "no root key may send now (lifetime)",
     [-EESP_ERR_LIMIT]        = "sequence numbers used up",
     [-EESP_ERR_SPACE]        = "does not fit the buffer",
+    [-EESP_ERR_LEASE]        = "no unused lease of an IV partition",
     [-EESP_DROP_LENGTH]      = "length: packet is shorter than its header",
     [-EESP_DROP_VERSION]     = "version: not an EESP version 0 packet",
     [-EESP_DROP_OPTION]      = "option: unknown, repeated or malformed",
@@ -26,6 +27,7 @@ static const char *const error_text[-EESP_ERROR_MIN] = {
     [-EESP_DROP_OFFSET]      = "crypt offset: beyond the policy or the packet",
     [-EESP_DROP_PROXY]       = "proxy: may not speak for that domain",
     [-EESP_DROP_COMMITMENT]  = "commitment: made under another key",
+    [-EESP_DROP_PARTITION]   = "sequence: number beyond its IV partition",
 };
 
 const char *eesp_strerror(int error)

@@ -10,13 +10,15 @@
 #include "keyring_policy.h"
 #include "wire.h"
 
-enum { PHASE_SHIFT_MAX = 48, PAYLOAD_MAX = 1 << 20, CRYPT_OFFSET_MAX = 63 };
+enum { PHASE_SHIFT_MAX = 48, PAYLOAD_MAX = 1 << 20, CRYPT_OFFSET_MAX = 63,
+       PARTITIONS_MAX = 65536, PARTITIONS_DEFAULT = 16 };
 
 static const char *const known_members[] = {
     "spi", "name", "profile", "kdf", "aead", "levels", "selectors",
     "compact_id", "epoch", "epoch_window", "phase_shift", "replay",
     "bind_destination", "confidentiality", "max_payload", "domain_id",
-    "proxies", "commit", "client", "crypt_offset_max", NULL};
+    "proxies", "commit", "client", "crypt_offset_max", "partitioned",
+    "partitions", NULL};
 
 static int only_known_members(const struct eesp_policy_parser *p)
 {
@@ -36,7 +38,8 @@ static int only_known_members(const struct eesp_policy_parser *p)
 }
 
 /* Member that must be there and a string: NULL and a message otherwise. */
-static const char *need_string(const struct eesp_policy_parser *p, const char *member)
+static const char *need_string(const struct eesp_policy_parser *p,
+                               const char *member)
 {
     const char *text = json_string_value(json_object_get(p->object, member));
 
@@ -53,7 +56,8 @@ static int parse_name(const struct eesp_policy_parser *p)
     if (text == NULL)
         return EESP_ERR_KEYRING;
     /* A number in place of a name is an SPI. */
-    if (!eesp_name_valid(text, EESP_POLICY_NAME_MAX) || (text[0] >= '0' && text[0] <= '9'))
+    if (!eesp_name_valid(text, EESP_POLICY_NAME_MAX) ||
+        (text[0] >= '0' && text[0] <= '9'))
         return eesp_keyring_refuse(p->why, p->name, "%s: \"name\" must be 1 "
                                    "to %d characters of A-Za-z0-9._:-, the "
                                    "first no digit", p->what,
@@ -94,7 +98,8 @@ static int parse_algorithms(const struct eesp_policy_parser *p)
 }
 
 /* Member that is true or false; absent: *out stays. */
-static int parse_switch(const struct eesp_policy_parser *p, const char *member, int *out)
+static int parse_switch(const struct eesp_policy_parser *p,
+                        const char *member, int *out)
 {
     const json_t *value = json_object_get(p->object, member);
 
@@ -103,6 +108,27 @@ static int parse_switch(const struct eesp_policy_parser *p, const char *member, 
                                    "or false", p->what, member);
     if (value != NULL)
         *out = json_is_true(value);
+    return EESP_OK;
+}
+
+/* How many leases a pool has, for the data limit of the key they share. */
+static int parse_partitions(const struct eesp_policy_parser *p)
+{
+    uint64_t partitions = PARTITIONS_DEFAULT;
+    int partitioned = 0, ret;
+
+    ret = parse_switch(p, "partitioned", &partitioned);
+    if (ret == EESP_OK)
+        ret = eesp_keyring_integer(p->object, "partitions", PARTITIONS_MAX,
+                                   &partitions, p->what, p->name, p->why);
+    if (ret != EESP_OK)
+        return ret;
+    if (partitions == 0 ||
+        (!partitioned && json_object_get(p->object, "partitions") != NULL))
+        return eesp_keyring_refuse(p->why, p->name, "%s: \"partitions\" must "
+                                   "be a number from 1, and needs "
+                                   "\"partitioned\": true", p->what);
+    p->policy->info.partitions = partitioned ? (unsigned)partitions : 0;
     return EESP_OK;
 }
 
@@ -118,7 +144,10 @@ static int parse_switches(const struct eesp_policy_parser *p)
         ret = parse_switch(p, "confidentiality", &info->confidentiality);
     if (ret == EESP_OK)
         ret = parse_switch(p, "commit", &info->commit);
+    if (ret == EESP_OK)
+        ret = parse_partitions(p);
     info->flags = (info->bind_destination ? EESP_FLAG_BOUND : 0) |
+                  (info->partitions ? EESP_FLAG_PARTITION : 0) |
                   (info->commit ? EESP_FLAG_COMMITTED : 0);
     return ret;
 }
@@ -142,7 +171,8 @@ static int parse_client(const struct eesp_policy_parser *p)
 }
 
 /* Fills the ring of one level from the keys that carry id. */
-static int find_ring(const struct eesp_policy_parser *p, int level, const char *id)
+static int find_ring(const struct eesp_policy_parser *p, int level,
+                     const char *id)
 {
     int found = 0;
     unsigned i;
@@ -174,7 +204,8 @@ static int parse_levels(const struct eesp_policy_parser *p)
             if (strcmp(member, eesp_level_name((enum eesp_level)level)) == 0)
                 break;
         id = json_string_value(value);
-        if (level == EESP_LEVELS || id == NULL || !eesp_name_valid(id, EESP_KEY_ID_MAX))
+        if (level == EESP_LEVELS || id == NULL ||
+            !eesp_name_valid(id, EESP_KEY_ID_MAX))
             return eesp_keyring_refuse(p->why, p->name, "%s: \"levels\": "
                                        "\"%.40s\" must be one of domain, "
                                        "tenant, job, task, with a key id",

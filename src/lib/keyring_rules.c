@@ -20,12 +20,18 @@ static unsigned bits_for(uint32_t n)
 
 static const char *limits(const struct eesp_policy_info *info)
 {
+    unsigned bits;
+
     if (info->max_payload < 64)
         return "max_payload must be at least 64";
-    if (info->phase_shift + bits_for((info->max_payload + 15) / 16) >
-             DATA_LIMIT_BITS)
+    bits = info->phase_shift + bits_for((info->max_payload + 15) / 16);
+    if (bits > DATA_LIMIT_BITS)
         return "data limit of a key: phase_shift + log2(max_payload/16) must "
                "not exceed 36";
+    if (info->partitions != 0 &&
+        bits + bits_for(info->partitions) > DATA_LIMIT_BITS)
+        return "data limit of a key: phase_shift + log2(max_payload/16) + "
+               "log2(partitions) must not exceed 36";
     return NULL;
 }
 
@@ -45,17 +51,18 @@ static const char *contexts(const struct eesp_policy_info *info)
 {
     unsigned jobs = 1u << EESP_JOB | 1u << EESP_TASK;
 
-    if (!(info->selectors & EESP_SELECTORS_SENDER))
+    if (!(info->selectors & EESP_SELECTORS_SENDER) && info->partitions == 0)
         return "selectors need ranks, source, device, ipv4, ipv6, tuple4 or "
-               "tuple6, or two senders would share a key";
+               "tuple6, or the policy \"partitioned\": true, or two senders "
+               "would share a key";
     if ((info->selectors & EESP_SELECT_RANKS) && !(info->levels & jobs) &&
-             !(info->selectors & (EESP_SELECT_JOB | EESP_SELECT_TASK)))
+        !(info->selectors & (EESP_SELECT_JOB | EESP_SELECT_TASK)))
         return "selector ranks needs a job or task level, or the selector job "
                "or task, or two jobs would share contexts";
     if (!info->bind_destination && info->replay != EESP_REPLAY_OFF)
         return "replay \"strict\" needs bind_destination";
     if (!info->bind_destination &&
-             !(info->selectors & EESP_SELECTORS_RECEIVER))
+        !(info->selectors & EESP_SELECTORS_RECEIVER))
         return "without a destination selector, bind_destination is needed";
     return NULL;
 }

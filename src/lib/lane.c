@@ -206,6 +206,13 @@ int eesp_lane_reincarnate(struct eesp_lane *lane)
     return ret == EESP_OK ? eesp_nonce_redraw(lane->nonce) : ret;
 }
 
+int eesp_lane_lease(struct eesp_lane *lane, const struct eesp_lease *lease)
+{
+    if (lane->policy->info.partitions == 0 || lane->impersonating)
+        return EESP_ERR_ARGUMENT;
+    return eesp_nonce_lease(lane->nonce, lease);
+}
+
 void eesp_lane_impersonate(struct eesp_lane *lane, uint32_t rank, uint64_t id,
                            uint64_t incarnation)
 {
@@ -306,6 +313,8 @@ void eesp_lane_nonce(const struct eesp_lane *lane,
         sid = (uint32_t)header->source_id;
     high = load32(mask) ^ sid;
     low  = load64(mask + 4) ^ header->sequence;
+    if (lane->policy->info.partitions != 0) /* the sequence has 48 bits */
+        low ^= (uint64_t)header->session_id << 48;
     store32(nonce, high);
     store64(nonce + 4, low);
 }

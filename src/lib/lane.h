@@ -49,7 +49,10 @@ struct eesp_lane {
 int eesp_lane_key(struct eesp_lane *lane, struct eesp_key_name *name,
                   struct eesp_key_slot **slot_p, int *derived);
 
-/* (SID 4 | sequence 8) XOR IVMASK, wire-format section 7. */
+/*
+ * (SID 4 | sequence 8) XOR IVMASK or, under flag P, (SID 4 | Session ID 2 |
+ * sequence 6) XOR IVMASK: wire-format section 7.
+ */
 void eesp_lane_nonce(const struct eesp_lane *lane,
                      const struct eesp_header *header,
                      const uint8_t mask[EESP_NONCE_LEN],

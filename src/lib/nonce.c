@@ -46,5 +46,6 @@ int eesp_nonce_redraw(struct eesp_nonce *nonce)
     } while (incarnation == 0);
     nonce->sending = incarnation;
     nonce->next    = 1;
+    nonce->leased  = 0;
     return EESP_OK;
 }

@@ -14,6 +14,9 @@
  *     failed send    the number is taken where the packet is sealed, and is
  *                    never given back
  *     end            2^64 - 1 is the last; then EESP_ERR_LIMIT for ever
+ *     pool           flag P: incarnation and partition come with a lease, which
+ *                    is taken once; 2^48 - 1 is the last. A fork, and whatever
+ *                    calls for a new incarnation, ends the lease.
  *     restored VM    nobody can notice: eesp_lane_reincarnate()
  *
  * Two authorities collide with probability n^2 / 2^65 for n restarts of one
@@ -29,7 +32,11 @@ struct eesp_nonce {
     uint64_t sending;   /* incarnation of packets sealed here */
     uint64_t receiving; /* incarnation that peers bind to */
     uint64_t next;      /* sequence number, 0: used up */
+    uint16_t leased;    /* sending and partition come from a lease */
+    uint16_t partition;
 };
+
+#define EESP_PARTITION_LAST (((uint64_t)1 << 48) - 1) /* number */
 
 /* In a page that the child of a fork finds empty. */
 struct eesp_nonce *eesp_nonce_create(void);
@@ -40,6 +47,25 @@ int eesp_nonce_ensure(struct eesp_nonce *nonce);
 
 /* Draws a new sending incarnation; the receiving one stays. */
 int eesp_nonce_redraw(struct eesp_nonce *nonce);
+
+/* Takes over a lease that nobody has used here before, else EESP_ERR_LEASE. */
+int eesp_nonce_lease(struct eesp_nonce *nonce, const struct eesp_lease *lease);
+
+/* eesp_nonce_take() under flag P: within the partition of the lease. */
+static inline int eesp_nonce_take_leased(struct eesp_nonce *nonce,
+                                         uint64_t *incarnation,
+                                         uint16_t *partition,
+                                         uint64_t *sequence)
+{
+    if (!nonce->leased) /* also in the child of a fork: all is zero there */
+        return EESP_ERR_LEASE;
+    if (nonce->next > EESP_PARTITION_LAST)
+        return EESP_ERR_LIMIT;
+    *incarnation = nonce->sending;
+    *partition   = nonce->partition;
+    *sequence    = nonce->next++;
+    return EESP_OK;
+}
 
 /* Takes the next number for good. */
 static inline int eesp_nonce_take(struct eesp_nonce *nonce,

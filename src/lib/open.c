@@ -146,6 +146,10 @@ static int check_replay(const struct eesp_lane *lane, struct incoming *in)
 {
     if (in->header.sequence == 0)
         return EESP_DROP_REPLAY;
+    /* Its nonce would be that of a neighbour. */
+    if (lane->policy->info.partitions != 0 &&
+        in->header.sequence > EESP_PARTITION_LAST)
+        return EESP_DROP_PARTITION;
     return in->entry ? eesp_replay_check(lane->replay, in->entry,
                                          in->header.sequence) :
                        EESP_OK;

@@ -208,7 +208,11 @@ seal_with(struct eesp_lane *lane, const struct eesp_destination *destination,
     header.session_id       = destination->session_id;
     header.destination_rank = destination->rank;
     header.destination_id   = destination->id;
-    ret = eesp_nonce_take(lane->nonce, &header.incarnation, &header.sequence);
+    ret = policy->info.partitions == 0 ?
+              eesp_nonce_take(lane->nonce, &header.incarnation,
+                              &header.sequence) :
+              eesp_nonce_take_leased(lane->nonce, &header.incarnation,
+                                     &header.session_id, &header.sequence);
     if (ret != EESP_OK)
         return ret;
     return seal(lane, &header, (unsigned)policy->send,

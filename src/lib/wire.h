@@ -34,6 +34,7 @@
 #define EESP_COMPACT_INCARNATION (EESP_BASE_LEN + 12)
 #define EESP_FORMAT       1  /* version nibble of the full option */
 #define EESP_FLAG_BOUND     0x80 /* D */
+#define EESP_FLAG_PARTITION 0x40 /* P */
 #define EESP_FLAG_COMMITTED 0x20 /* C */
 #define EESP_FLAG_PROXIED   0x10 /* X */
 #define EESP_HOPS_MAX     4

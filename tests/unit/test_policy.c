@@ -61,7 +61,11 @@ static void members(void **unused)
         {"comment", "\"x\"", "unknown policy member \"comment\""},
         {"eesp_replay", "\"off\"", "unknown policy member \"eesp_replay\""},
         {"Replay", "\"off\"", "unknown policy member \"Replay\""},
-        {"partitioned", "true", "unknown policy member \"partitioned\""},
+        {"partitioned", "1", "\"partitioned\" must be true or false"},
+        {"partitioned", "false", NULL},
+        {"partitioned", "true", "+ log2(partitions) must not exceed 36"},
+        {"partitions", "16", "needs \"partitioned\": true"},
+        {"partitions", "65537", "\"partitions\" must be"},
         {"clients", "\"source\"", "unknown policy member \"clients\""},
         {"commit", "1", "\"commit\" must be true or false"},
         {"commit", "false", NULL},
@@ -324,6 +328,22 @@ static void together(void **unused)
          "\"tuple4\",\"tuple6\",\"tenant\"]}",
          "header is longer than 252 bytes"},
         {"{\"crypt_offset_max\":1,\"compact_id\":1}", NULL},
+        /* S + log2(64 KiB / 16) + log2(partitions) <= 36 */
+        {"{\"partitioned\":true,\"phase_shift\":20}", NULL},
+        {"{\"partitioned\":true,\"phase_shift\":21}", "must not exceed 36"},
+        {"{\"partitioned\":true,\"partitions\":1}", NULL},
+        {"{\"partitioned\":true,\"partitions\":2}", "must not exceed 36"},
+        {"{\"partitioned\":true,\"partitions\":17,\"phase_shift\":20}",
+         "must not exceed 36"},
+        {"{\"partitioned\":true,\"partitions\":65536,\"phase_shift\":8}",
+         NULL},
+        {"{\"partitioned\":true,\"partitions\":65536,\"phase_shift\":9}",
+         "must not exceed 36"},
+        {"{\"partitioned\":true,\"partitions\":0,\"phase_shift\":9}",
+         "\"partitions\" must be a number from 1"},
+        /* the lease tells senders apart */
+        {"{\"partitioned\":true,\"partitions\":1,\"selectors\":[\"flow\"]}",
+         NULL},
     };
     size_t i;
 
