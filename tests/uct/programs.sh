@@ -178,10 +178,17 @@ start() {
     background+=("$started")
 }
 
-# killed PID: and forgotten.
+# killed PID: and forgotten. What it leaves in /dev/shm, as with plain UCX, goes
+# too, unless another process has it mapped.
 killed() {
+    local segments segment
+    mapfile -t segments < <(grep -o '/dev/shm/ucx_shm_posix_[0-9a-f]*' \
+        "/proc/$1/maps" | sort -u)
     kill -KILL "$1"
     wait "$1" 2>/dev/null
+    for segment in ${segments[@]+"${segments[@]}"}; do
+        grep -qsF "$segment" /proc/[0-9]*/maps || rm -f "$segment"
+    done
 }
 
 # gone N: the server has said N times that a client is gone.

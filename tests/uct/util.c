@@ -15,6 +15,7 @@
 #define PEER_VARIABLE "EESP_TEST_PEER"
 
 static char stage_name[160] = "start";
+static pid_t child; /* side 1, as long as it has not been waited for */
 
 void stage(const char *format, ...)
 {
@@ -50,6 +51,8 @@ static void too_late(int signal_number)
     say("no end: ");
     say(stage_name);
     say("\n");
+    if (child > 0)
+        kill(child, SIGKILL);
     _exit(124);
 }
 
@@ -144,6 +147,21 @@ int run_groups(const struct group *groups, int argc, char **argv)
 
 /* ---- Pair --------------------------------------------------------------- */
 
+/* Side 1 does not outlive side 0, but may say why it ends. */
+static void reap(void)
+{
+    for (int i = 0; i < 40 && child > 0; i++) {
+        if (waitpid(child, NULL, WNOHANG) != 0)
+            child = 0;
+        else
+            usleep(50000);
+    }
+    if (child > 0) {
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+    }
+}
+
 void pair_start(struct pair *pair, char **argv)
 {
     const char *inherited = getenv(PEER_VARIABLE);
@@ -172,6 +190,8 @@ void pair_start(struct pair *pair, char **argv)
         _exit(127);
     }
     close(fds[1]);
+    child = pair->peer;
+    atexit(reap);
 }
 
 void pair_finish(const struct pair *pair)
@@ -181,6 +201,7 @@ void pair_finish(const struct pair *pair)
     if (pair->side != 0)
         return;
     check(waitpid(pair->peer, &status, 0) == pair->peer, "%s", strerror(errno));
+    child = 0;
     check(WIFEXITED(status) && WEXITSTATUS(status) == 0,
           "side 1 ended with status %#x", (unsigned)status);
 }
