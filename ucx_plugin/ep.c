@@ -114,7 +114,7 @@ ucs_status_t uct_eesp_ep_am_short(uct_ep_h tl_ep, uint8_t id, uint64_t header,
 
     UCT_CHECK_AM_ID(id);
     UCT_CHECK_LENGTH(length + sizeof(header), 0,
-                     uct_eesp_ep_iface(ep)->max_data, "am_short");
+                     uct_eesp_ep_iface(ep)->max_short, "am_short");
     if (uct_eesp_ep_blocked(ep)) {
         return UCS_ERR_NO_RESOURCE;
     }
@@ -156,6 +156,9 @@ static ucs_status_t uct_eesp_ep_am_parts(uct_eesp_ep_t *ep, uint8_t id,
 ucs_status_t uct_eesp_ep_am_short_iov(uct_ep_h tl_ep, uint8_t id,
                                       const uct_iov_t *iov, size_t iovcnt)
 {
+    UCT_CHECK_LENGTH(uct_iov_total_length(iov, iovcnt), 0,
+                     ucs_derived_of(tl_ep->iface, uct_eesp_iface_t)->max_short,
+                     "am_short_iov");
     return uct_eesp_ep_am_parts(ucs_derived_of(tl_ep, uct_eesp_ep_t), id, NULL,
                                 0, iov, iovcnt, 0);
 }
@@ -166,6 +169,9 @@ ucs_status_t uct_eesp_ep_am_zcopy(uct_ep_h tl_ep, uint8_t id,
                                   const uct_iov_t *iov, size_t iovcnt,
                                   unsigned flags, uct_completion_t *comp)
 {
+    UCT_CHECK_LENGTH(header_length, 0,
+                     ucs_derived_of(tl_ep->iface, uct_eesp_iface_t)->max_short,
+                     "am_zcopy header");
     return uct_eesp_ep_am_parts(ucs_derived_of(tl_ep, uct_eesp_ep_t), id,
                                 header, header_length, iov, iovcnt, flags);
 }

@@ -61,13 +61,13 @@ static ucs_status_t uct_eesp_iface_query(uct_iface_h tl_iface,
                             UCT_IFACE_FLAG_AM_SHORT | UCT_IFACE_FLAG_AM_ZCOPY;
     attr->cap.event_flags = lower->cap.event_flags;
 
-    attr->cap.am.max_short       = ucs_min(iface->max_data, 2048);
+    attr->cap.am.max_short       = iface->max_short;
     attr->cap.am.max_bcopy       = iface->max_data;
     attr->cap.am.min_zcopy       = 0;
     attr->cap.am.max_zcopy       = iface->max_data;
     attr->cap.am.opt_zcopy_align = 1;
     attr->cap.am.align_mtu       = 1;
-    attr->cap.am.max_hdr         = ucs_min(iface->max_data, 2048);
+    attr->cap.am.max_hdr         = iface->max_short;
     attr->cap.am.max_iov         = EESP_AM_MAX_IOV;
 
     attr->overhead            = lower->overhead + UCT_EESP_OVERHEAD;

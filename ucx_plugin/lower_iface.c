@@ -120,8 +120,9 @@ ucs_status_t uct_eesp_lower_check(uct_eesp_iface_t *iface)
     /* tcp's zcopy limit is what its receive buffers take. */
     iface->rx_max_packet = ucs_max(attr->cap.am.max_bcopy,
                                    attr->cap.am.max_zcopy);
-    iface->max_data   = ucs_min(attr->cap.am.max_bcopy - overhead,
-                                eesp_policy_info(md->policy)->max_payload -
-                                EESP_AM_HEADER);
+    iface->max_data      = ucs_min(attr->cap.am.max_bcopy - overhead,
+                                   eesp_policy_info(md->policy)->max_payload -
+                                   EESP_AM_HEADER);
+    iface->max_short     = ucs_min(iface->max_data, 2048);
     return UCS_OK;
 }

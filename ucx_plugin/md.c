@@ -22,8 +22,8 @@ ucs_config_field_t uct_eesp_md_config_table[] = {
 
     {"POLICY", "auto",
      "Policy of the keyring to send and receive under: its name or SPI.\n"
-     "'auto' is the first that fits this process: one with the selector\n"
-     "'ranks' needs a rank from the launcher.",
+     "'auto' is the first that fits this process and encrypts: one with the\n"
+     "selector 'ranks' needs a rank from the launcher.",
      ucs_offsetof(uct_eesp_md_config_t, policy), UCS_CONFIG_TYPE_STRING},
 
     {"LOWER", "auto",
@@ -125,44 +125,71 @@ static uct_md_ops_t uct_eesp_md_ops = {
                               ucs_empty_function_return_unsupported,
 };
 
-/* The named policy or, for "auto", the first that this process can fill. */
+/* Why this process cannot send under a policy; NULL: it can. */
+static const char *uct_eesp_md_unfit(const uct_eesp_md_t *md,
+                                     const struct eesp_policy *policy)
+{
+    const struct eesp_policy_info *info = eesp_policy_info(policy);
+
+    if (info->selectors & ~(EESP_SELECT_RANKS | EESP_SELECT_SOURCE |
+                            EESP_SELECT_DESTINATION)) {
+        return "it has selectors that UCX cannot fill: only ranks, source and "
+               "destination";
+    }
+    if (info->partitions != 0) {
+        return "it is partitioned: its leases are for NICs, not for UCX";
+    }
+    if ((info->selectors & EESP_SELECT_RANKS) && !md->identity.has_rank) {
+        return "no launcher gave this process a rank: set UCX_EESP_RANK";
+    }
+    return NULL;
+}
+
+/*
+ * The named policy or, for "auto", the first that fits. One that does not
+ * encrypt must be named: nobody shall get readable packets unasked.
+ */
 static ucs_status_t uct_eesp_md_choose_policy(uct_eesp_md_t *md,
                                               const char *name)
 {
-    const struct eesp_policy *policy = NULL;
-    unsigned i, selectors;
+    const struct eesp_policy *policy;
+    const char *unfit;
+    unsigned i;
 
     if (strcmp(name, "auto")) {
-        policy = eesp_keyring_policy(md->keyring, name);
-        if (policy == NULL) {
+        md->policy = eesp_keyring_policy(md->keyring, name);
+        if (md->policy == NULL) {
             uct_eesp_refuse("UCX_EESP_POLICY: %s has no policy '%s'; see: eesp "
                             "show %s", md->keyring_name, name,
                             md->keyring_name);
             return UCS_ERR_INVALID_PARAM;
         }
+        unfit = uct_eesp_md_unfit(md, md->policy);
+        if (unfit != NULL) {
+            uct_eesp_refuse("policy '%s' of %s does not fit: %s; see: eesp "
+                            "show %s", name, md->keyring_name, unfit,
+                            md->keyring_name);
+            return UCS_ERR_INVALID_PARAM;
+        }
+        return UCS_OK;
     }
 
-    for (i = 0; (policy == NULL) && (i < eesp_keyring_policies(md->keyring));
-         ++i) {
-        policy    = eesp_keyring_policy_at(md->keyring, i);
-        selectors = eesp_policy_info(policy)->selectors;
-        if ((selectors & EESP_SELECT_RANKS) && !md->identity.has_rank) {
-            policy = NULL;
+    for (i = 0; i < eesp_keyring_policies(md->keyring); ++i) {
+        policy = eesp_keyring_policy_at(md->keyring, i);
+        unfit  = uct_eesp_md_unfit(md, policy);
+        if ((unfit == NULL) && eesp_policy_info(policy)->confidentiality) {
+            md->policy = policy;
+            return UCS_OK;
         }
     }
 
-    if ((policy == NULL) ||
-        ((eesp_policy_info(policy)->selectors & EESP_SELECT_RANKS) &&
-         !md->identity.has_rank)) {
-        uct_eesp_refuse("no launcher gave this process a rank, which the "
-                        "policies of %s need: set UCX_EESP_RANK, or make a "
-                        "keyring with eesp keygen, which has one without",
-                        md->keyring_name);
-        return UCS_ERR_INVALID_PARAM;
-    }
-
-    md->policy = policy;
-    return UCS_OK;
+    policy = eesp_keyring_policy_at(md->keyring, 0);
+    unfit  = uct_eesp_md_unfit(md, policy);
+    uct_eesp_refuse("no policy of %s fits, not even '%s': %s; name one by "
+                    "UCX_EESP_POLICY, or make a keyring with eesp keygen",
+                    md->keyring_name, eesp_policy_info(policy)->name,
+                    (unfit != NULL) ? unfit : "it encrypts nothing");
+    return UCS_ERR_INVALID_PARAM;
 }
 
 static ucs_status_t uct_eesp_md_fill(uct_eesp_md_t *md,

@@ -175,6 +175,7 @@ typedef struct uct_eesp_iface {
     uct_iface_attr_t          lower_attr;
     struct eesp_lane         *lane;
     size_t                    max_data;    /* of an active message */
+    size_t                    max_short;   /* of a short one, of a header */
     size_t                    max_packet;     /* that the lower sends */
     size_t                    rx_max_packet;  /* that it can receive */
     uint8_t                  *scratch;     /* header and packed data, private */

@@ -262,9 +262,10 @@ ucs_status_t uct_eesp_rx_init(uct_eesp_iface_t *iface,
     iface->rx_headroom   = (params->field_mask &
                             UCT_IFACE_PARAM_FIELD_RX_HEADROOM) ?
                            params->rx_headroom : 0;
-    iface->rx_front      = ucs_max(iface->rx_headroom +
-                                   sizeof(uct_recv_desc_t*),
-                                   UCT_EESP_RX_PREFIX);
+    iface->rx_front      = ucs_align_up(ucs_max(iface->rx_headroom +
+                                                sizeof(uct_recv_desc_t*),
+                                                UCT_EESP_RX_PREFIX),
+                                        sizeof(uct_recv_desc_t*));
     element              = iface->rx_front + iface->rx_max_packet;
 
     status = uct_iface_param_am_alignment(params, iface->max_data,
