@@ -131,13 +131,17 @@ unfit_cases() {
     local ring=$work/unfit.jwks
     jq '.eesp_policies |= [(.[] | select(.name == "pairs")) |
         (.spi += 10 | .name = "flows" | .selectors += ["flow"]),
-        (.spi += 11 | .name = "pool" | .partitioned = true),
+        (.spi += 11 | .name = "pool" | .partitioned = true |
+            .phase_shift = 20),
         (.spi += 12 | .name = "clear" | .aead = "aes-256-gmac" |
             .confidentiality = false)]' "$keyring" >"$ring"
     chmod 600 "$ring"
-    refused "a policy with the selector flow" 'selectors that UCX cannot'         UCX_EESP_KEYRING="$ring" UCX_EESP_POLICY=flows
-    refused "a partitioned policy" 'partitioned'         UCX_EESP_KEYRING="$ring" UCX_EESP_POLICY=pool
-    refused "a keyring without a policy that fits and encrypts"         'no policy of .* fits' UCX_EESP_KEYRING="$ring"
+    refused "a policy with the selector flow" 'selectors that UCX cannot' \
+        UCX_EESP_KEYRING="$ring" UCX_EESP_POLICY=flows
+    refused "a partitioned policy" 'partitioned' \
+        UCX_EESP_KEYRING="$ring" UCX_EESP_POLICY=pool
+    refused "a keyring without a policy that fits and encrypts" \
+        'no policy of .* fits' UCX_EESP_KEYRING="$ring"
     run tcp UCX_EESP_KEYRING="$ring" UCX_EESP_POLICY=clear -- "$ucp_hello" tag
     well "ucp_hello under a policy that only authenticates, when named" $?
 }

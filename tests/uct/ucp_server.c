@@ -22,6 +22,7 @@
 #define AM_ID     3
 #define TAG_THERE 1
 #define TAG_BACK  2
+#define TAG_FLOOD 3 /* a killed client leaves some that nobody takes */
 #define FLOOD     100000
 
 static const size_t sizes[] = {1, 100, 8000, 65445, 70000, 1000000};
@@ -207,7 +208,7 @@ static void echo(char mode)
     void *data = allocate(sizes[SIZES - 1]);
 
     if (mode == 'f')
-        while (get(mode, data, FLOOD, TAG_THERE))
+        while (get(mode, data, FLOOD, TAG_FLOOD))
             pattern_check(data, 1000, FLOOD);
     for (size_t i = 0; i < SIZES && strchr("tas", mode) != NULL; i++)
         if (!get(mode, data, sizes[i], TAG_THERE) ||
@@ -296,7 +297,7 @@ static void client_wait(char mode)
     printf("connected\n");
     while (!peer.lost) {
         if (mode == 'f')
-            put(mode, out, FLOOD, TAG_THERE);
+            put(mode, out, FLOOD, TAG_FLOOD);
         else
             ucp_side_wait(-1);
     }
