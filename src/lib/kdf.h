@@ -59,6 +59,12 @@ size_t eesp_fixed_data(const char label[2], const uint8_t *context,
 /* Known answer of one KDF: EESP_OK or EESP_ERR_CRYPTO. */
 int eesp_kdf_selftest(const struct eesp_kdf *kdf);
 
+/*
+ * With a state of eesp_kdf_cmac_aes256: the CMAC of each of count messages of
+ * one block of 16 bytes, in place.
+ */
+int eesp_kdf_cmac_blocks(void *state, uint8_t *blocks, size_t count);
+
 extern const struct eesp_kdf eesp_kdf_cmac_aes256;
 extern const struct eesp_kdf eesp_kdf_hkdf_sha256;
 extern const struct eesp_kdf eesp_kdf_hkdf_sha384;

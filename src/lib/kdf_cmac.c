@@ -103,6 +103,16 @@ out:
     return ret;
 }
 
+int eesp_kdf_cmac_blocks(void *state, uint8_t *blocks, size_t count)
+{
+    struct cmac_state *s = state;
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        xor_block(blocks + i * BLOCK, s->k1);
+    return eesp_aes256_encrypt(&s->aes, blocks, count);
+}
+
 static void cmac_close(void *state)
 {
     struct cmac_state *s = state;
