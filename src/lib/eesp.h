@@ -113,6 +113,19 @@ EESP_API int eesp_keyring_parse(const char *name, const void *text,
 
 EESP_API void eesp_keyring_free(struct eesp_keyring *keyring);
 
+/*
+ * Whether next may take the place of old, the keyring in use: EESP_OK, or
+ * EESP_ERR_KEYRING with the reason in why, which names the file by name, if
+ * next lowers the current generation of a key or the epoch of a policy (by
+ * SPI, serial arithmetic of 16 bits), or has other bytes for a level, id and
+ * generation that old has. Keys and policies that stand in only one of the
+ * two do not matter: keep old until the next keyring follows it. Takes
+ * neither; no system call; bytes are compared in constant time.
+ */
+EESP_API int eesp_keyring_follows(const struct eesp_keyring *old,
+                                  const struct eesp_keyring *next,
+                                  const char *name, char why[EESP_WHY_LEN]);
+
 /* What may be told about a root key: everything but its bytes. */
 struct eesp_key_info {
     enum eesp_level     level;

@@ -4,7 +4,8 @@
  * combine them. Built once from a file, then read-only, so that threads share
  * it without a lock. Root keys and derivation keys lie in secret memory.
  *
- * keyring_file reads and checks the file, keyring_json the keys,
+ * keyring_file reads and checks the file, keyring_follows what may replace
+ * one in use, keyring_json the keys,
  * keyring_policy.h names those that read the policies, master derives, keyring
  * answers.
  */
