@@ -12,7 +12,7 @@
 struct decode_options {
     const char         *keyring, *pcap;
     struct open_options open;
-    bool                as_json, quiet, limited;
+    bool                as_json, quiet, limited, psp;
     uint64_t            limit;
 };
 
@@ -36,6 +36,8 @@ static void print_help(void)
         "                           %s\n"
         "  --pcap FILE              capture of UCX's tcp transport or of UDP; "
         "- for\n                           standard input\n"
+        "  --psp                    headers of PSP packets (UDP port 1000), "
+        "without keys\n"
         "  --rank N                 the receiver's rank\n"
         "  --id HEX                 the receiver's id (selector destination)\n"
         "  --dst-incarnation HEX    the receiver's incarnation\n"
@@ -188,6 +190,14 @@ static int decode(const struct decode_options *options)
     const char *path;
     int fd = -1, result = CMD_FAILED;
 
+    if (options->psp) {
+        fd = open_input(options->pcap);
+        if (fd < 0)
+            return CMD_FAILED;
+        result = decode_psp(fd, options->pcap);
+        close(fd);
+        return result;
+    }
     keyring = cmd_load_keyring(options->keyring, &path);
     if (!keyring)
         goto out;
@@ -261,6 +271,9 @@ static int parse_option(struct decode_options *options, int option)
                               &options->limit);
         options->limited = true;
         break;
+    case 'P':
+        options->psp = true;
+        break;
     case 'q':
         options->quiet = true;
         break;
@@ -275,6 +288,7 @@ int decode_main(int argc, char *argv[])
     static const struct option names[] = {
         { "keyring", required_argument, NULL, 'k' },
         { "pcap", required_argument, NULL, 'p' },
+        { "psp", no_argument, NULL, 'P' },
         { "rank", required_argument, NULL, 'r' },
         { "id", required_argument, NULL, 'i' },
         { "dst-incarnation", required_argument, NULL, 'd' },
@@ -294,6 +308,11 @@ int decode_main(int argc, char *argv[])
         }
         if (parse_option(&options, option) < 0)
             return cmd_usage("decode");
+    }
+    if (options.psp && argc - 1 != 1 + 2 * (options.pcap != NULL) &&
+        !(options.pcap && argc - 1 == 2)) {
+        cmd_complain("--psp goes with --pcap only: headers need no keys");
+        return cmd_usage("decode");
     }
     if (optind < argc) {
         cmd_complain("unexpected argument '%s'; a capture file is given with "

@@ -52,7 +52,7 @@ struct decode_streams {
 
 /* Takes what an input finds. */
 struct decode_sink {
-    const struct eesp_keyring *keyring;
+    const struct eesp_keyring *keyring; /* NULL: PSP, not EESP */
     void (*packet)(struct decode_sink *sink,
                    const struct decode_packet *packet);
     void (*event)(struct decode_sink *sink, enum decode_event event,
@@ -67,6 +67,9 @@ int decode_pcap(int fd, const char *name, struct decode_sink *sink);
 /* Starts like a packet of a policy of the keyring. */
 bool decode_is_eesp(const struct eesp_keyring *keyring, const uint8_t *bytes,
                     size_t length);
+
+/* Shows the headers of PSP packets of either input: exit code. */
+int decode_psp(int fd, const char *pcap);
 
 /* ---- UCX framing ---------------------------------------------------------
  * One direction of a TCP connection, from its bytes in order.

@@ -7,6 +7,7 @@
 #include "eesp_config.h"
 
 #include "decode.h"
+#include "eesp_psp.h"
 
 #ifdef HAVE_PCAP
 
@@ -94,7 +95,9 @@ static void read_udp(struct capture *capture, struct rest rest)
         return;
     if (get16(p + 4) >= 8)
         trim(&rest, get16(p + 4) - 8);
-    if (!decode_is_eesp(capture->sink->keyring, rest.p, rest.length))
+    if (capture->sink->keyring
+            ? !decode_is_eesp(capture->sink->keyring, rest.p, rest.length)
+            : get16(p + 2) != EESP_PSP_PORT)
         return;
     segment->port[0] = (uint16_t)get16(p);
     segment->port[1] = (uint16_t)get16(p + 2);
@@ -107,7 +110,7 @@ static void read_udp(struct capture *capture, struct rest rest)
 static void read_transport(struct capture *capture, unsigned proto,
                            struct rest rest)
 {
-    if (proto == PROTO_TCP)
+    if (proto == PROTO_TCP && capture->sink->keyring)
         read_tcp(capture, rest);
     else if (proto == PROTO_UDP)
         read_udp(capture, rest);
