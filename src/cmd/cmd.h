@@ -16,6 +16,7 @@ enum { CMD_OK = 0, CMD_FAILED = 1, CMD_USAGE = 2 }; /* exit codes */
 
 int decode_main(int argc, char *argv[]);
 int keygen_main(int argc, char *argv[]);
+int rotate_main(int argc, char *argv[]);
 int selftest_main(int argc, char *argv[]);
 int show_main(int argc, char *argv[]);
 

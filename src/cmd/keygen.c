@@ -106,7 +106,7 @@ static int parse_kid(struct keygen_plan *plan, char *text)
     return 0;
 }
 
-static int parse_lifetime(struct keygen_plan *plan, const char *text)
+int keygen_lifetime(const char *text, uint64_t *expires)
 {
     unsigned long count, unit = DAY;
     char *end;
@@ -121,7 +121,7 @@ static int parse_lifetime(struct keygen_plan *plan, const char *text)
                      "(at most %dd)", text, DAYS_MAX);
         return -1;
     }
-    plan->expires = (uint64_t)time(NULL) + count * unit;
+    *expires = (uint64_t)time(NULL) + count * unit;
     return 0;
 }
 
@@ -272,7 +272,7 @@ int keygen_main(int argc, char *argv[])
             result = parse_kid(&plan, optarg);
             break;
         case 't':
-            result = parse_lifetime(&plan, optarg);
+            result = keygen_lifetime(optarg, &plan.expires);
             break;
         case 'f':
             force = true;

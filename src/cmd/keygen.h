@@ -30,6 +30,15 @@ bool keygen_has_ranks(const struct keygen_plan *plan);
 int keygen_text(const struct keygen_plan *plan, char text[KEYGEN_TEXT_MAX],
                 size_t *length_p);
 
+/*
+ * When a lifetime that starts now ends ("30", "30d", "12h"), seconds since 1970. 0, or -1
+ * after a complaint.
+ */
+int keygen_lifetime(const char *text, uint64_t *expires);
+
+/* base64url of length bytes, and a NUL. */
+void keygen_base64url(const uint8_t *p, size_t length, char *out);
+
 /* size random bytes from the kernel: 0, or -1 after a complaint. */
 int keygen_random(void *buffer, size_t size);
 
@@ -39,6 +48,11 @@ int keygen_random(void *buffer, size_t size);
  */
 int newfile_write(const char *path, const char *text, size_t length,
                   bool replace);
+
+/* Replaces path with the whole text or not at all; mode and owner as like. */
+struct stat;
+int newfile_replace(const char *path, const char *text, size_t length,
+                    const struct stat *like);
 
 /* Writes all to a descriptor: 0, or -1 with errno set. */
 int newfile_write_all(int fd, const char *text, size_t length);

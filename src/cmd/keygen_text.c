@@ -51,20 +51,29 @@ static char base64url(unsigned v)
     return (char)c;
 }
 
-static void add_base64url(struct text *text, const uint8_t *p, size_t length)
+void keygen_base64url(const uint8_t *p, size_t length, char *out)
 {
     unsigned bits = 0, word = 0;
     size_t i;
 
-    if (text->length + (length * 4 + 2) / 3 >= KEYGEN_TEXT_MAX)
-        return;
     for (i = 0; i < length; i++) {
         word = word << 8 | p[i];
         for (bits += 8; bits >= 6; bits -= 6)
-            text->buffer[text->length++] = base64url(word >> (bits - 6) & 63);
+            *out++ = base64url(word >> (bits - 6) & 63);
     }
     if (bits)
-        text->buffer[text->length++] = base64url(word << (6 - bits) & 63);
+        *out++ = base64url(word << (6 - bits) & 63);
+    *out = '\0';
+}
+
+static void add_base64url(struct text *text, const uint8_t *p, size_t length)
+{
+    size_t digits = (length * 4 + 2) / 3;
+
+    if (text->length + digits >= KEYGEN_TEXT_MAX)
+        return;
+    keygen_base64url(p, length, text->buffer + text->length);
+    text->length += digits;
 }
 
 int keygen_random(void *buffer, size_t size)

@@ -67,9 +67,11 @@ static void complain(const char *path, int error)
         cmd_complain("cannot make %s: %s", path, strerror(error));
 }
 
-int newfile_write(const char *path, const char *text, size_t length,
-                  bool replace)
+/* like: whose mode and owner the file gets; NULL: 0600 and ours. */
+static int write_beside(const char *path, const char *text, size_t length,
+                        bool replace, const struct stat *like)
 {
+    mode_t mode = like ? like->st_mode & 07777 : S_IRUSR | S_IWUSR;
     char *temporary = cmd_printf("%s.XXXXXX", path);
     int fd, result = -1;
 
@@ -79,7 +81,8 @@ int newfile_write(const char *path, const char *text, size_t length,
         goto out;
     }
     /* A umask may have taken the owner's bits away. */
-    if (fchmod(fd, S_IRUSR | S_IWUSR) < 0 ||
+    if ((like && fchown(fd, like->st_uid, like->st_gid) < 0) ||
+        fchmod(fd, mode) < 0 ||
         newfile_write_all(fd, text, length) < 0 || fsync(fd) < 0 ||
         publish(temporary, path, replace) < 0) {
         complain(path, errno);
@@ -93,4 +96,16 @@ out:
         close(fd);
     free(temporary);
     return result;
+}
+
+int newfile_write(const char *path, const char *text, size_t length,
+                  bool replace)
+{
+    return write_beside(path, text, length, replace, NULL);
+}
+
+int newfile_replace(const char *path, const char *text, size_t length,
+                    const struct stat *like)
+{
+    return write_beside(path, text, length, true, like);
 }
