@@ -31,8 +31,8 @@ int keygen_text(const struct keygen_plan *plan, char text[KEYGEN_TEXT_MAX],
                 size_t *length_p);
 
 /*
- * When a lifetime that starts now ends ("30", "30d", "12h"), seconds since 1970. 0, or -1
- * after a complaint.
+ * When a lifetime ("30", "30d", "12h") that starts now ends, in seconds since
+ * 1970. 0, or -1 after a complaint.
  */
 int keygen_lifetime(const char *text, uint64_t *expires);
 
