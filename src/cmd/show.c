@@ -147,14 +147,15 @@ static json_t *policy_json(const struct eesp_policy_info *policy)
             json_array_append_new(selectors,
                                   json_string(eesp_selector_name(i)));
     return json_pack(
-        "{s:s, s:I, s:s, s:s, s:o, s:o, s:i, s:i, s:i, s:i, s:s, s:b, s:b, "
-        "s:b, s:s, s:i, s:i, s:i, s:I, s:I}",
+        "{s:s, s:I, s:s, s:s, s:o, s:o, s:i, s:i, s:i, s:i, s:s, s:i, s:b, "
+        "s:b, s:b, s:s, s:i, s:i, s:i, s:I, s:I}",
         "name", policy->name, "spi", (json_int_t)policy->spi, "kdf",
         text_kdf(policy->kdf), "aead", text_aead(policy->aead), "levels",
         levels, "selectors", selectors, "compact_id", (int)policy->compact_id,
         "epoch", (int)policy->epoch, "epoch_window",
         (int)policy->epoch_window, "phase_shift", (int)policy->phase_shift,
-        "replay", text_replay(policy->replay), "bind_destination",
+        "replay", text_replay(policy->replay), "replay_window",
+        (int)policy->replay_window, "bind_destination",
         policy->bind_destination, "confidentiality", policy->confidentiality,
         "commit", policy->commit, "client", clients[policy->client],
         "crypt_offset_max", (int)policy->crypt_offset_max, "partitions",

@@ -28,7 +28,9 @@ const char *text_aead(unsigned id)
 
 const char *text_replay(enum eesp_replay replay)
 {
-    return replay == EESP_REPLAY_STRICT ? "strict" : "off";
+    static const char *const names[] = {"off", "strict", "window"};
+
+    return names[replay];
 }
 
 const char *text_selectors(unsigned selectors, char text[static TEXT_MAX])

@@ -212,7 +212,7 @@ enum eesp_aead_id {
 /* Whose id a client key belongs to (wire-format section 3, client mode). */
 enum eesp_client { EESP_CLIENT_NONE, EESP_CLIENT_SOURCE,
                    EESP_CLIENT_DESTINATION };
-enum eesp_replay { EESP_REPLAY_OFF, EESP_REPLAY_STRICT };
+enum eesp_replay { EESP_REPLAY_OFF, EESP_REPLAY_STRICT, EESP_REPLAY_WINDOW };
 
 struct eesp_policy_info {
     uint32_t         spi;
@@ -227,6 +227,7 @@ struct eesp_policy_info {
     uint16_t         epoch_window;
     unsigned         phase_shift;   /* data key changes every 2^n packets */
     enum eesp_replay replay;
+    unsigned         replay_window; /* numbers, 0 unless EESP_REPLAY_WINDOW */
     int              bind_destination;
     int              confidentiality; /* 0: payloads are readable */
     int              commit;        /* packets commit to their key */

@@ -11,14 +11,15 @@
 #include "wire.h"
 
 enum { PHASE_SHIFT_MAX = 48, PAYLOAD_MAX = 1 << 20, CRYPT_OFFSET_MAX = 63,
-       PARTITIONS_MAX = 65536, PARTITIONS_DEFAULT = 16 };
+       PARTITIONS_MAX = 65536, PARTITIONS_DEFAULT = 16,
+       WINDOW_MAX = 65536, WINDOW_DEFAULT = 1024 };
 
 static const char *const known_members[] = {
     "spi", "name", "profile", "kdf", "aead", "levels", "selectors",
     "compact_id", "epoch", "epoch_window", "phase_shift", "replay",
     "bind_destination", "confidentiality", "max_payload", "domain_id",
     "proxies", "commit", "client", "crypt_offset_max", "partitioned",
-    "partitions", NULL};
+    "partitions", "replay_window", NULL};
 
 static int only_known_members(const struct eesp_policy_parser *p)
 {
@@ -248,6 +249,28 @@ static int parse_selectors(const struct eesp_policy_parser *p)
     return EESP_OK;
 }
 
+/* Numbers of the window; the bits of a source are in words of 64. */
+static int parse_window(const struct eesp_policy_parser *p)
+{
+    struct eesp_policy_info *info = &p->policy->info;
+    uint64_t window               = WINDOW_DEFAULT;
+    int ret = eesp_keyring_integer(p->object, "replay_window", WINDOW_MAX,
+                                   &window, p->what, p->name, p->why);
+
+    if (ret != EESP_OK)
+        return ret;
+    if (window == 0 || window % 64 != 0 ||
+        (info->replay != EESP_REPLAY_WINDOW &&
+         json_object_get(p->object, "replay_window") != NULL))
+        return eesp_keyring_refuse(p->why, p->name, "%s: \"replay_window\" "
+                                   "must be a multiple of 64, and needs "
+                                   "\"replay\": \"window\"", p->what);
+    info->replay_window = info->replay == EESP_REPLAY_WINDOW ?
+                              (unsigned)window :
+                              0;
+    return EESP_OK;
+}
+
 static int parse_replay(const struct eesp_policy_parser *p)
 {
     const json_t *replay = json_object_get(p->object, "replay");
@@ -256,13 +279,15 @@ static int parse_replay(const struct eesp_policy_parser *p)
 
     if (replay == NULL || (text && strcmp(text, "strict") == 0))
         info->replay = EESP_REPLAY_STRICT;
+    else if (text != NULL && strcmp(text, "window") == 0)
+        info->replay = EESP_REPLAY_WINDOW;
     else if (text != NULL && strcmp(text, "off") == 0)
         info->replay = EESP_REPLAY_OFF;
     else
         return eesp_keyring_refuse(p->why, p->name, "%s: replay \"%.40s\" is "
-                                   "not one of: strict, off", p->what,
+                                   "not one of: strict, window, off", p->what,
                                    text ? text : "(not a string)");
-    return EESP_OK;
+    return parse_window(p);
 }
 
 static int parse_numbers(const struct eesp_policy_parser *p)

@@ -59,8 +59,6 @@ static const char *contexts(const struct eesp_policy_info *info)
         !(info->selectors & (EESP_SELECT_JOB | EESP_SELECT_TASK)))
         return "selector ranks needs a job or task level, or the selector job "
                "or task, or two jobs would share contexts";
-    if (!info->bind_destination && info->replay != EESP_REPLAY_OFF)
-        return "replay \"strict\" needs bind_destination";
     if (!info->bind_destination &&
         !(info->selectors & EESP_SELECTORS_RECEIVER))
         return "without a destination selector, bind_destination is needed";

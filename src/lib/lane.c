@@ -77,7 +77,8 @@ static int open_parts(struct eesp_lane *lane,
     if (lane->gather == NULL || lane->nonce == NULL || lane->keys == NULL)
         return EESP_ERR_MEMORY;
     if (lane->policy->info.replay != EESP_REPLAY_OFF) {
-        lane->replay = eesp_replay_create(sources);
+        lane->replay = eesp_replay_create(sources,
+                                          lane->policy->info.replay_window);
         if (lane->replay == NULL)
             return EESP_ERR_MEMORY;
     }

@@ -111,13 +111,21 @@ check_options(const struct eesp_policy *policy,
     return ret;
 }
 
-/* Serial number arithmetic: within window of the receiver's epoch. */
+/*
+ * Serial number arithmetic: within window of the receiver's epoch. Where
+ * packets do not bind to this receiver's run, what an earlier run has opened
+ * is kept out by the epoch floor of wire-format section 8: none older than the
+ * keyring's.
+ */
 static int check_epoch(const struct eesp_policy_info *policy, uint16_t epoch)
 {
     uint16_t distance = (uint16_t)(epoch - policy->epoch);
 
-    if (distance > 0x7fff)
+    if (distance > 0x7fff) {
+        if (!policy->bind_destination && policy->replay != EESP_REPLAY_OFF)
+            return EESP_DROP_EPOCH;
         distance = (uint16_t)-distance;
+    }
     return distance <= policy->epoch_window ? EESP_OK : EESP_DROP_EPOCH;
 }
 

@@ -7,13 +7,16 @@
 
 struct eesp_replay_table {
     struct eesp_replay_entry *entries;
+    uint64_t *bits;   /* words of each entry, one behind the other */
+    unsigned words;   /* one more than the window has: RFC 6479 */
+    unsigned window;  /* numbers, 0: strict */
     size_t   mask;  /* places - 1, a power of two at least twice sources */
     unsigned used;
     unsigned sources;
     uint64_t seed;  /* keeps insiders from choosing colliding sources */
 };
 
-struct eesp_replay_table *eesp_replay_create(unsigned sources)
+struct eesp_replay_table *eesp_replay_create(unsigned sources, unsigned window)
 {
     struct eesp_replay_table *table = calloc(1, sizeof(*table));
     size_t places                   = 2;
@@ -26,7 +29,12 @@ struct eesp_replay_table *eesp_replay_create(unsigned sources)
     table->sources = sources;
     /* Not secret; the kernel gives its pages as they are first used. */
     table->entries = calloc(places, sizeof(*table->entries));
-    if (table->entries == NULL ||
+    if (window != 0) {
+        table->window = window;
+        table->words  = window / 64 + 1;
+        table->bits   = calloc(places, table->words * sizeof(*table->bits));
+    }
+    if (table->entries == NULL || (window != 0 && table->bits == NULL) ||
         eesp_random(&table->seed, sizeof(table->seed)) != EESP_OK) {
         eesp_replay_destroy(table);
         table = NULL;
@@ -38,6 +46,7 @@ void eesp_replay_destroy(struct eesp_replay_table *table)
 {
     if (table == NULL)
         return;
+    free(table->bits);
     free(table->entries);
     free(table);
 }
@@ -71,15 +80,52 @@ eesp_replay_find(const struct eesp_replay_table *table,
     return entry;
 }
 
+/* The word with the bit of number sequence. */
+static uint64_t *word(const struct eesp_replay_table *table,
+                      const struct eesp_replay_entry *entry, uint64_t sequence)
+{
+    return &table->bits[(size_t)(entry - table->entries) * table->words +
+                        sequence / 64 % table->words];
+}
+
+static uint64_t bit(uint64_t sequence)
+{
+    return (uint64_t)1 << sequence % 64;
+}
+
+/* Number sequence, not above the highest: too old, or opened before? */
+static int was_seen(const struct eesp_replay_table *table,
+                    const struct eesp_replay_entry *entry, uint64_t sequence)
+{
+    return sequence == 0 || entry->highest - sequence >= table->window ||
+           (*word(table, entry, sequence) & bit(sequence)) != 0;
+}
+
 int eesp_replay_check(const struct eesp_replay_table *table,
                       const struct eesp_replay_entry *entry,
                       uint64_t sequence)
 {
-    if (sequence <= entry->highest)
+    if (sequence <= entry->highest && was_seen(table, entry, sequence))
         return EESP_DROP_REPLAY; /* also number 0, which no sender uses */
     if (entry->highest == 0 && table->used >= table->sources)
         return EESP_DROP_REPLAY_FULL;
     return EESP_OK;
+}
+
+/*
+ * Marks number sequence as opened. Words between the highest number's and its
+ * own come into use again: they held numbers that have left the window.
+ */
+static void mark(struct eesp_replay_table *table,
+                 struct eesp_replay_entry *entry, uint64_t sequence)
+{
+    uint64_t last = sequence / 64, next = entry->highest / 64 + 1;
+
+    if (last >= next + table->words)
+        next = last - table->words + 1;
+    for (; next <= last; next++)
+        *word(table, entry, next * 64) = 0;
+    *word(table, entry, sequence) |= bit(sequence);
 }
 
 int eesp_replay_commit(struct eesp_replay_table *table,
@@ -95,6 +141,9 @@ int eesp_replay_commit(struct eesp_replay_table *table,
         entry->session_id  = source->session_id;
         table->used++;
     }
-    entry->highest = sequence;
+    if (table->window != 0)
+        mark(table, entry, sequence);
+    if (sequence > entry->highest)
+        entry->highest = sequence;
     return is_new;
 }

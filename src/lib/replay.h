@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * replay: the strict replay table. One entry for each source, incarnation and
- * Session ID, with the highest sequence number opened; a packet must be above
- * it. Fixed size; entries are made only after a packet has been opened, so
+ * replay: the replay table (wire-format section 10). One entry for each source,
+ * incarnation and Session ID, with the highest sequence number opened. Strict:
+ * a packet must be above it. Window: or at most so many numbers below it, and
+ * not opened before; a ring of bits tells (the way of RFC 6479). Fixed size; entries are made only after a packet has been opened, so
  * forgers cannot fill it. A live entry is never evicted: it would let old
  * packets in. When the table is full, new sources are refused.
  *
@@ -31,7 +32,8 @@ struct eesp_replay_entry {
 
 struct eesp_replay_table;
 
-struct eesp_replay_table *eesp_replay_create(unsigned sources);
+/* window: in numbers, a multiple of 64; 0: strict. */
+struct eesp_replay_table *eesp_replay_create(unsigned sources, unsigned window);
 void eesp_replay_destroy(struct eesp_replay_table *table);
 
 /* Where the source is or would go, valid until the next commit. */

@@ -24,7 +24,7 @@ static int take(struct eesp_replay_table *table, struct eesp_replay_source s,
 
 static void strict(void **unused)
 {
-    struct eesp_replay_table *t = eesp_replay_create(4);
+    struct eesp_replay_table *t = eesp_replay_create(4, 0);
     struct eesp_replay_source s = source(1, 2, 3);
 
     (void)unused;
@@ -46,7 +46,7 @@ static void strict(void **unused)
 /* A check alone, as for a forged packet, leaves no trace. */
 static void check_changes_nothing(void **unused)
 {
-    struct eesp_replay_table *t = eesp_replay_create(1);
+    struct eesp_replay_table *t = eesp_replay_create(1, 0);
     struct eesp_replay_source s = source(1, 2, 3), other = source(9, 9, 9);
     uint64_t i;
 
@@ -67,7 +67,7 @@ static void check_changes_nothing(void **unused)
 
 static void sources_apart(void **unused)
 {
-    struct eesp_replay_table *t = eesp_replay_create(8);
+    struct eesp_replay_table *t = eesp_replay_create(8, 0);
 
     (void)unused;
     assert_int_equal(take(t, source(1, 1, 1), 100), EESP_OK);
@@ -84,7 +84,7 @@ static void sources_apart(void **unused)
 
 static void commit_tells_new(void **unused)
 {
-    struct eesp_replay_table *t = eesp_replay_create(2);
+    struct eesp_replay_table *t = eesp_replay_create(2, 0);
     struct eesp_replay_source s = source(1, 1, 1);
 
     (void)unused;
@@ -100,7 +100,7 @@ static void full(void **unused)
 
     (void)unused;
     for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        struct eesp_replay_table *t = eesp_replay_create(sizes[i]);
+        struct eesp_replay_table *t = eesp_replay_create(sizes[i], 0);
         unsigned j, round;
 
         for (j = 0; j < sizes[i]; j++)
@@ -125,7 +125,7 @@ static void model(void **unused)
 {
     enum { SOURCES = 500, ROOM = 300 };
     static uint64_t highest[SOURCES];
-    struct eesp_replay_table *t = eesp_replay_create(ROOM);
+    struct eesp_replay_table *t = eesp_replay_create(ROOM, 0);
     unsigned live = 0, i;
     uint64_t x = 12345;
 
@@ -156,12 +156,77 @@ static void model(void **unused)
     eesp_replay_destroy(NULL);
 }
 
+static void window(void **unused)
+{
+    struct eesp_replay_table *t = eesp_replay_create(4, 128);
+    struct eesp_replay_source s = source(1, 2, 3), other = source(1, 2, 4);
+
+    (void)unused;
+    assert_int_equal(take(t, s, 0), EESP_DROP_REPLAY);
+    assert_int_equal(take(t, s, 1000), EESP_OK);
+    assert_int_equal(take(t, s, 1000), EESP_DROP_REPLAY);
+    assert_int_equal(take(t, s, 872), EESP_DROP_REPLAY); /* 128 behind */
+    assert_int_equal(take(t, s, 873), EESP_OK);
+    assert_int_equal(take(t, s, 873), EESP_DROP_REPLAY);
+    assert_int_equal(take(t, s, 999), EESP_OK);
+    assert_int_equal(take(t, s, 1001), EESP_OK);
+    assert_int_equal(take(t, s, 999), EESP_DROP_REPLAY);
+    assert_int_equal(take(t, other, 999), EESP_OK); /* a source of its own */
+    /* Far ahead: nothing of what was marked stands in its way. */
+    assert_int_equal(take(t, s, 1001 + (1 << 20)), EESP_OK);
+    assert_int_equal(take(t, s, 1001 + (1 << 20) - 127), EESP_OK);
+    assert_int_equal(take(t, s, 1002), EESP_DROP_REPLAY);
+    assert_int_equal(take(t, s, UINT64_MAX), EESP_OK);
+    assert_int_equal(take(t, s, UINT64_MAX), EESP_DROP_REPLAY);
+    assert_int_equal(take(t, s, UINT64_MAX - 127), EESP_OK);
+    assert_int_equal(take(t, s, UINT64_MAX - 128), EESP_DROP_REPLAY);
+    eesp_replay_destroy(t);
+}
+
+/* Against a list of all that was taken; steps from small to whole windows. */
+static void window_model(void **unused)
+{
+    enum { NUMBERS = 1 << 22, BASE = 1 << 14 };
+    static const unsigned windows[] = {64, 128, 1024, 8192};
+    static uint8_t taken[NUMBERS];
+    size_t w;
+
+    (void)unused;
+    for (w = 0; w < sizeof(windows) / sizeof(windows[0]); w++) {
+        struct eesp_replay_table *t = eesp_replay_create(1, windows[w]);
+        struct eesp_replay_source s = source(1, 1, 1);
+        uint64_t x = windows[w], highest = BASE, sequence;
+
+        memset(taken, 0, sizeof(taken));
+        assert_int_equal(take(t, s, BASE), EESP_OK);
+        taken[BASE] = 1;
+        while (highest < NUMBERS - 3 * windows[w]) {
+            x        = x * 6364136223846793005u + 1442695040888963407u;
+            sequence = highest + (x >> 33) % (2u << (x >> 60));
+            x        = x * 6364136223846793005u + 1442695040888963407u;
+            sequence -= (x >> 33) % (windows[w] + windows[w] / 2);
+            if (sequence > NUMBERS - 1)
+                break;
+            assert_int_equal(take(t, s, sequence),
+                             taken[sequence] || sequence + windows[w] <= highest
+                                 ? EESP_DROP_REPLAY :
+                                 EESP_OK);
+            if (sequence + windows[w] > highest)
+                taken[sequence] = 1;
+            highest = sequence > highest ? sequence : highest;
+        }
+        eesp_replay_destroy(t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(strict),        cmocka_unit_test(check_changes_nothing),
         cmocka_unit_test(sources_apart), cmocka_unit_test(commit_tells_new),
         cmocka_unit_test(full),          cmocka_unit_test(model),
+        cmocka_unit_test(window),
+        cmocka_unit_test(window_model),
     };
 
     return cmocka_run_group_tests_name("replay", tests, NULL, NULL);
