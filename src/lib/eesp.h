@@ -317,6 +317,19 @@ EESP_API int eesp_lane_create(const struct eesp_lane_params *params,
                               char why[EESP_WHY_LEN]);
 EESP_API void eesp_lane_destroy(struct eesp_lane *lane);
 
+/*
+ * Goes on under keyring, which takes the place of the one in use: with the same
+ * incarnations, counter and replay table, so that no message and no nonce is
+ * lost or used twice. The policy is that of the same SPI; only its keys and its
+ * epoch may differ. keyring must outlive the lane or its next reload; the one
+ * before may then be freed. Data keys are derived anew, which needs memory and
+ * some 100 us: once per rotation. EESP_ERR_KEYRING, with why: nothing has
+ * changed. Ask eesp_keyring_follows() first.
+ */
+EESP_API int eesp_lane_reload(struct eesp_lane *lane,
+                              const struct eesp_keyring *keyring,
+                              char why[EESP_WHY_LEN]);
+
 /* Name of the backend in use. */
 EESP_API const char *eesp_lane_backend(const struct eesp_lane *lane);
 /*

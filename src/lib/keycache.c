@@ -182,6 +182,21 @@ void eesp_keycache_forget(struct eesp_keycache *cache)
     wipe_slot(cache, eesp_keycache_spare(cache));
 }
 
+void eesp_keycache_clear(struct eesp_keycache *cache)
+{
+    uint32_t i;
+
+    for (i = 0; i < cache->entries_count; i++) {
+        struct entry *entry = entry_at(cache, i);
+
+        if (entry->name.length == 0)
+            continue;
+        wipe_slot(cache, slot_at(cache, entry->slot));
+        memset(&entry->name, 0, cache->name_size);
+    }
+    eesp_keycache_forget(cache);
+}
+
 /*
  * The entry that gives way passes its slot on as the new spare. Its key is
  * overwritten there at once, not whenever the spare is next used.

@@ -48,6 +48,8 @@ struct eesp_keycache *eesp_keycache_create(const struct eesp_aead *aead,
                                            size_t context_length,
                                            unsigned entries);
 void eesp_keycache_destroy(struct eesp_keycache *cache);
+/* Forgets and wipes every key. */
+void eesp_keycache_clear(struct eesp_keycache *cache);
 
 struct eesp_key_slot *eesp_keycache_find(struct eesp_keycache *cache,
                                          const struct eesp_key_name *name);

@@ -34,7 +34,7 @@ static size_t client_offset(const struct eesp_policy_info *info)
  * Keys the KDF for every tuple now, so that no packet waits for it, and has one
  * more for the keys of clients, which come and go.
  */
-static int open_kdf_states(struct eesp_lane *lane)
+int eesp_lane_open_kdf(struct eesp_lane *lane)
 {
     const struct eesp_policy *policy = lane->policy;
     const struct eesp_kdf *kdf       = policy->kdf;
@@ -56,6 +56,14 @@ static int open_kdf_states(struct eesp_lane *lane)
             ret = kdf->key(kdf_state(lane, i), policy->masters[i].kdk);
     }
     return ret;
+}
+
+void eesp_lane_close_kdf(struct eesp_lane *lane)
+{
+    while (lane->kdf_open > 0)
+        lane->policy->kdf->close(kdf_state(lane, --lane->kdf_open));
+    eesp_secret_free(lane->kdf_states, lane->kdf_size);
+    lane->kdf_states = NULL;
 }
 
 static int open_parts(struct eesp_lane *lane,
@@ -82,10 +90,10 @@ static int open_parts(struct eesp_lane *lane,
         if (lane->replay == NULL)
             return EESP_ERR_MEMORY;
     }
-    return open_kdf_states(lane);
+    return eesp_lane_open_kdf(lane);
 }
 
-static void fill_sending(struct eesp_lane *lane)
+void eesp_lane_fill_sending(struct eesp_lane *lane)
 {
     const struct eesp_policy *policy    = lane->policy;
     const struct eesp_policy_info *info = &policy->info;
@@ -159,7 +167,8 @@ int eesp_lane_create(const struct eesp_lane_params *params,
         ret = refuse_aead(params, why);
         goto out;
     }
-    fill_sending(lane);
+    lane->epoch_floor = params->policy->info.epoch;
+    eesp_lane_fill_sending(lane);
     ret = open_parts(lane, params);
     if (ret != EESP_OK)
         goto fail;
@@ -176,9 +185,7 @@ void eesp_lane_destroy(struct eesp_lane *lane)
 {
     if (lane == NULL)
         return;
-    while (lane->kdf_open > 0)
-        lane->policy->kdf->close(kdf_state(lane, --lane->kdf_open));
-    eesp_secret_free(lane->kdf_states, lane->kdf_size);
+    eesp_lane_close_kdf(lane);
     eesp_replay_destroy(lane->replay);
     eesp_keycache_destroy(lane->keys);
     eesp_nonce_destroy(lane->nonce);

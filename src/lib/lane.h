@@ -34,6 +34,7 @@ struct eesp_lane {
     size_t   header_length;
     uint32_t rank;
     uint64_t id;
+    uint16_t epoch_floor; /* the epoch at the start */
     unsigned expect; /* selectors whose values must be the own ones */
     int      impersonating; /* decoder: no sealing, no replay */
     uint64_t impersonated;  /* incarnation of the receiver it plays */
@@ -41,6 +42,11 @@ struct eesp_lane {
     size_t   gather_size;
     uint8_t *gather; /* secret memory: holds plaintext */
 };
+
+/* The parts that depend on the keyring: made at the start and by a reload. */
+int eesp_lane_open_kdf(struct eesp_lane *lane);
+void eesp_lane_close_kdf(struct eesp_lane *lane);
+void eesp_lane_fill_sending(struct eesp_lane *lane);
 
 /*
  * Expanded data key and IV mask of name: from the cache, or derived into the

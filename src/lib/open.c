@@ -115,17 +115,18 @@ check_options(const struct eesp_policy *policy,
  * Serial number arithmetic: within window of the receiver's epoch. Where
  * packets do not bind to this receiver's run, what an earlier run has opened
  * is kept out by the epoch floor of wire-format section 8: none older than the
- * keyring's.
+ * keyring's when the lane was made.
  */
-static int check_epoch(const struct eesp_policy_info *policy, uint16_t epoch)
+static int check_epoch(const struct eesp_lane *lane, uint16_t epoch)
 {
+    const struct eesp_policy_info *policy = &lane->policy->info;
     uint16_t distance = (uint16_t)(epoch - policy->epoch);
 
-    if (distance > 0x7fff) {
-        if (!policy->bind_destination && policy->replay != EESP_REPLAY_OFF)
-            return EESP_DROP_EPOCH;
+    if (distance > 0x7fff)
         distance = (uint16_t)-distance;
-    }
+    if (!policy->bind_destination && policy->replay != EESP_REPLAY_OFF &&
+        (uint16_t)(epoch - lane->epoch_floor) > 0x7fff)
+        return EESP_DROP_EPOCH;
     return distance <= policy->epoch_window ? EESP_OK : EESP_DROP_EPOCH;
 }
 
@@ -174,7 +175,7 @@ static int check(struct eesp_lane *lane, struct incoming *in)
                                   header->compact ? 3 : 0xff);
     if (in->master < 0)
         return in->master;
-    ret = check_epoch(&lane->policy->info, header->epoch);
+    ret = check_epoch(lane, header->epoch);
     if (ret == EESP_OK)
         ret = check_destination(lane, header);
     if (ret == EESP_OK && header->options != 0)
