@@ -28,19 +28,38 @@ uint16_t uct_eesp_lower_id(const char *tl_name)
     return (uint16_t)(hash ^ (hash >> 16));
 }
 
+/*
+ * Check value of our keys of these generations; with own != 0, generations are
+ * first set to those that we send under.
+ */
+static int uct_eesp_address_check_value(uct_eesp_md_t *md, int own,
+                                        uint8_t *generations, uint8_t *value)
+{
+    const struct eesp_policy *policy;
+    uct_eesp_ring_t *ring;
+    uint64_t serial;
+    int ret;
+
+    ring   = uct_eesp_ring_get(md, &serial);
+    policy = eesp_keyring_policy_spi(ring->keyring, md->info.spi);
+    if (own) {
+        eesp_policy_generations(policy, generations);
+    }
+    ret = eesp_policy_check_value(policy, generations, value);
+    uct_eesp_ring_put(md, ring);
+    return ret;
+}
+
 ucs_status_t uct_eesp_address_pack(uct_eesp_iface_t *iface, void *out)
 {
-    uct_eesp_md_t *md                   = uct_eesp_iface_md(iface);
-    const struct eesp_policy_info *info = eesp_policy_info(md->policy);
-    uint8_t *p                          = out;
-    uint8_t *generations                = p + 12;
+    uct_eesp_md_t *md = uct_eesp_iface_md(iface);
+    uint8_t *p        = out;
 
     p[0] = UCT_EESP_ADDRESS_FORMAT;
     p[1] = 0;
     store16(p + 2, uct_eesp_lower_id(iface->lower_dev->resource.tl_name));
     store32(p + 4, md->identity.rank);
-    store32(p + 8, info->spi);
-    eesp_policy_generations(md->policy, generations);
+    store32(p + 8, md->info.spi);
     store64(p + 16, md->identity.name_space);
     store64(p + 24, md->identity.process);
     store64(p + 32, eesp_lane_incarnation(iface->lane));
@@ -49,7 +68,7 @@ ucs_status_t uct_eesp_address_pack(uct_eesp_iface_t *iface, void *out)
         ucs_error("eesp: the kernel gives no random numbers");
         return UCS_ERR_IO_ERROR;
     }
-    return eesp_policy_check_value(md->policy, generations, p + 40) == EESP_OK ?
+    return uct_eesp_address_check_value(md, 1, p + 12, p + 40) == EESP_OK ?
            UCS_OK : UCS_ERR_IO_ERROR;
 }
 
@@ -118,7 +137,7 @@ ucs_status_t uct_eesp_address_enter(uct_eesp_md_t *md,
     khiter_t iter;
     int ret;
 
-    if (!(eesp_policy_info(md->policy)->selectors & EESP_SELECT_RANKS)) {
+    if (!(md->info.selectors & EESP_SELECT_RANKS)) {
         identity = address->process; /* unique by itself */
     }
 
@@ -166,7 +185,7 @@ static int uct_eesp_address_is_twin(const uct_eesp_md_t *md,
 {
     const uct_eesp_identity_t *self = &md->identity;
 
-    return (eesp_policy_info(md->policy)->selectors & EESP_SELECT_RANKS) &&
+    return (md->info.selectors & EESP_SELECT_RANKS) &&
            (address->name_space == self->name_space) &&
            (address->rank == self->rank) &&
            (address->process != self->process);
@@ -176,33 +195,37 @@ int uct_eesp_address_accept(uct_eesp_iface_t *iface,
                             const uct_eesp_address_t *address)
 {
     uct_eesp_md_t *md = uct_eesp_iface_md(iface);
-    uint8_t expected[EESP_CHECK_VALUE_LEN];
+    uint8_t generations[EESP_LEVELS], expected[EESP_CHECK_VALUE_LEN];
     int ret;
 
     if (!uct_eesp_address_is_lowers(iface, address)) {
         return 0; /* no error: another lower of that peer will do */
     }
 
-    if (address->spi != eesp_policy_info(md->policy)->spi) {
+    if (address->spi != md->info.spi) {
         uct_eesp_refuse_peer("policy: rank %u sends under SPI %u, this process "
                              "under %u (%s): set UCX_EESP_POLICY to the same "
                              "everywhere", address->rank, address->spi,
-                             eesp_policy_info(md->policy)->spi,
-                             eesp_policy_info(md->policy)->name);
+                             md->info.spi, md->info.name);
         return 0;
     }
 
-    ret = eesp_policy_check_value(md->policy, address->generations, expected);
-    if (ret == EESP_DROP_GENERATION) {
+    memcpy(generations, address->generations, sizeof(generations));
+    ret = uct_eesp_address_check_value(md, 0, generations, expected);
+    if ((ret == EESP_DROP_GENERATION) && (md->ring_serial > 0)) {
+        /* An address from before our rotations, whose keys are gone. What the
+         * check would tell, the first packet will. */
+        ucs_debug("eesp: rank %u published its address under older keys",
+                  address->rank);
+    } else if (ret == EESP_DROP_GENERATION) {
         uct_eesp_refuse_peer("authentication: rank %u uses root-key "
                              "generations that %s does not hold: compare eesp "
                              "show on both hosts", address->rank,
                              md->keyring_name);
         return 0;
-    }
-
-    if ((ret != EESP_OK) ||
-        (CRYPTO_memcmp(expected, address->check_value, sizeof(expected)) != 0)) {
+    } else if ((ret != EESP_OK) ||
+               (CRYPTO_memcmp(expected, address->check_value,
+                              sizeof(expected)) != 0)) {
         uct_eesp_refuse_peer("authentication: rank %u has other root keys than "
                              "%s: give both hosts the same keyring",
                              address->rank, md->keyring_name);

@@ -95,6 +95,7 @@ uct_eesp_send_post(uct_eesp_send_t *send, uct_pack_callback_t pack_cb,
 {
     ssize_t packed;
 
+    uct_eesp_iface_check_ring(uct_eesp_ep_iface(send->ep));
     send->error = EESP_OK;
     packed = uct_ep_am_bcopy(send->ep->lower, EESP_AM_LOWER, pack_cb, send,
                              flags & ~UCT_SEND_FLAG_SIGNALED);

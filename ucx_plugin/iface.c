@@ -189,8 +189,6 @@ static ucs_status_t uct_eesp_iface_open_lane(uct_eesp_iface_t *iface)
 {
     uct_eesp_md_t *md              = uct_eesp_iface_md(iface);
     struct eesp_lane_params params = {
-        .keyring      = md->keyring,
-        .policy       = md->policy,
         .backend      = md->backend,
         .key_cache    = md->key_cache,
         .replay_table = md->replay_table,
@@ -199,6 +197,9 @@ static ucs_status_t uct_eesp_iface_open_lane(uct_eesp_iface_t *iface)
     };
     char why[EESP_WHY_LEN];
 
+    iface->ring    = uct_eesp_ring_get(md, &iface->ring_serial);
+    params.keyring = iface->ring->keyring;
+    params.policy  = eesp_keyring_policy_spi(params.keyring, md->info.spi);
     if (eesp_lane_create(&params, &iface->lane, why) != EESP_OK) {
         uct_eesp_refuse("%s", why);
         return UCS_ERR_UNSUPPORTED;
@@ -206,8 +207,8 @@ static ucs_status_t uct_eesp_iface_open_lane(uct_eesp_iface_t *iface)
     ucs_debug("eesp: %s/%s sealed by %s under policy %s",
               iface->lower_dev->resource.tl_name, iface->lower_dev->name,
               eesp_lane_backend(iface->lane),
-              eesp_policy_info(md->policy)->name);
-    return UCS_OK;
+              md->info.name);
+    return uct_eesp_ring_watch(md);
 }
 
 static uct_iface_ops_t uct_eesp_iface_ops;
@@ -218,6 +219,7 @@ static void uct_eesp_iface_clear(uct_eesp_iface_t *iface)
 {
     iface->lower        = NULL;
     iface->lane         = NULL;
+    iface->ring         = NULL;
     iface->scratch      = NULL;
     iface->sessions     = NULL;
     iface->next_session = 0;
@@ -244,6 +246,7 @@ static void uct_eesp_iface_release(uct_eesp_iface_t *iface)
     }
     uct_eesp_rx_cleanup(iface);
     eesp_lane_destroy(iface->lane);
+    uct_eesp_ring_put(uct_eesp_iface_md(iface), iface->ring);
     ucs_free(iface->scratch);
     ucs_free(iface->sessions);
     kh_destroy_inplace(uct_eesp_ep, &iface->by_lower);

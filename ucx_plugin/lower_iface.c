@@ -86,7 +86,7 @@ ucs_status_t uct_eesp_lower_check(uct_eesp_iface_t *iface)
 {
     const char *tl_name = iface->lower_dev->resource.tl_name;
     uct_eesp_md_t *md   = uct_eesp_iface_md(iface);
-    size_t overhead     = eesp_overhead(md->policy) + EESP_AM_HEADER;
+    size_t overhead     = md->overhead + EESP_AM_HEADER;
     uct_iface_attr_t *attr = &iface->lower_attr;
     ucs_status_t status;
 
@@ -121,7 +121,7 @@ ucs_status_t uct_eesp_lower_check(uct_eesp_iface_t *iface)
     iface->rx_max_packet = ucs_max(attr->cap.am.max_bcopy,
                                    attr->cap.am.max_zcopy);
     iface->max_data      = ucs_min(attr->cap.am.max_bcopy - overhead,
-                                   eesp_policy_info(md->policy)->max_payload -
+                                   md->info.max_payload -
                                    EESP_AM_HEADER);
     iface->max_short     = ucs_min(iface->max_data, 2048);
     return UCS_OK;

@@ -50,6 +50,12 @@ ucs_config_field_t uct_eesp_md_config_table[] = {
      "follow; further ones are refused.",
      ucs_offsetof(uct_eesp_md_config_t, replay_table), UCS_CONFIG_TYPE_UINT},
 
+    {"RELOAD_INTERVAL", "1s",
+     "How often to look whether the keyring was replaced. Its new keys and\n"
+     "epoch are used from then on; 0: never.",
+     ucs_offsetof(uct_eesp_md_config_t, reload_interval),
+     UCS_CONFIG_TYPE_TIME},
+
     {NULL}
 };
 
@@ -95,8 +101,9 @@ static void uct_eesp_md_close(uct_md_h tl_md)
 {
     uct_eesp_md_t *md = ucs_derived_of(tl_md, uct_eesp_md_t);
 
+    uct_eesp_ring_unwatch(md);
     uct_eesp_lower_release(md);
-    eesp_keyring_free(md->keyring);
+    uct_eesp_ring_put(md, md->ring);
     kh_destroy_inplace(uct_eesp_process, &md->processes);
     ucs_recursive_spinlock_destroy(&md->lock);
     ucs_free(md->keyring_name);
@@ -145,6 +152,13 @@ static const char *uct_eesp_md_unfit(const uct_eesp_md_t *md,
     return NULL;
 }
 
+static void uct_eesp_md_take_policy(uct_eesp_md_t *md,
+                                    const struct eesp_policy *policy)
+{
+    md->info     = *eesp_policy_info(policy);
+    md->overhead = eesp_overhead(policy);
+}
+
 /*
  * The named policy or, for "auto", the first that fits. One that does not
  * encrypt must be named: nobody shall get readable packets unasked.
@@ -152,38 +166,40 @@ static const char *uct_eesp_md_unfit(const uct_eesp_md_t *md,
 static ucs_status_t uct_eesp_md_choose_policy(uct_eesp_md_t *md,
                                               const char *name)
 {
+    const struct eesp_keyring *keyring = md->ring->keyring;
     const struct eesp_policy *policy;
     const char *unfit;
     unsigned i;
 
     if (strcmp(name, "auto")) {
-        md->policy = eesp_keyring_policy(md->keyring, name);
-        if (md->policy == NULL) {
+        policy = eesp_keyring_policy(keyring, name);
+        if (policy == NULL) {
             uct_eesp_refuse("UCX_EESP_POLICY: %s has no policy '%s'; see: eesp "
                             "show %s", md->keyring_name, name,
                             md->keyring_name);
             return UCS_ERR_INVALID_PARAM;
         }
-        unfit = uct_eesp_md_unfit(md, md->policy);
+        unfit = uct_eesp_md_unfit(md, policy);
         if (unfit != NULL) {
             uct_eesp_refuse("policy '%s' of %s does not fit: %s; see: eesp "
                             "show %s", name, md->keyring_name, unfit,
                             md->keyring_name);
             return UCS_ERR_INVALID_PARAM;
         }
+        uct_eesp_md_take_policy(md, policy);
         return UCS_OK;
     }
 
-    for (i = 0; i < eesp_keyring_policies(md->keyring); ++i) {
-        policy = eesp_keyring_policy_at(md->keyring, i);
+    for (i = 0; i < eesp_keyring_policies(keyring); ++i) {
+        policy = eesp_keyring_policy_at(keyring, i);
         unfit  = uct_eesp_md_unfit(md, policy);
         if ((unfit == NULL) && eesp_policy_info(policy)->confidentiality) {
-            md->policy = policy;
+            uct_eesp_md_take_policy(md, policy);
             return UCS_OK;
         }
     }
 
-    policy = eesp_keyring_policy_at(md->keyring, 0);
+    policy = eesp_keyring_policy_at(keyring, 0);
     unfit  = uct_eesp_md_unfit(md, policy);
     uct_eesp_refuse("no policy of %s fits, not even '%s': %s; name one by "
                     "UCX_EESP_POLICY, or make a keyring with eesp keygen",
@@ -195,7 +211,6 @@ static ucs_status_t uct_eesp_md_choose_policy(uct_eesp_md_t *md,
 static ucs_status_t uct_eesp_md_fill(uct_eesp_md_t *md,
                                      const uct_eesp_md_config_t *config)
 {
-    char why[EESP_WHY_LEN];
     ucs_status_t status;
 
     md->keyring_name = ucs_strdup(config->keyring, "eesp keyring name");
@@ -209,9 +224,9 @@ static ucs_status_t uct_eesp_md_fill(uct_eesp_md_t *md,
         }
     }
 
-    if (eesp_keyring_load(config->keyring, &md->keyring, why) != EESP_OK) {
-        uct_eesp_refuse("UCX_EESP_KEYRING: %s", why);
-        return UCS_ERR_INVALID_PARAM;
+    status = uct_eesp_ring_load(md);
+    if (status != UCS_OK) {
+        return status;
     }
 
     status = uct_eesp_identity_find(config->rank, &md->identity);
@@ -242,19 +257,7 @@ static ucs_status_t uct_eesp_md_fill(uct_eesp_md_t *md,
  */
 static ucs_status_t uct_eesp_md_try_lane(const uct_eesp_md_t *md)
 {
-    struct eesp_lane_params params = {
-        .keyring      = md->keyring,
-        .policy       = md->policy,
-        .backend      = md->backend,
-        .key_cache    = 1,
-        .replay_table = 1,
-    };
-    struct eesp_destination nobody = {0};
-    uint8_t packet[256];
     char why[EESP_WHY_LEN];
-    struct eesp_lane *lane;
-    size_t length;
-    int ret;
 
     if (md->replay_table > UCT_EESP_REPLAY_TABLE_MAX) {
         uct_eesp_refuse("UCX_EESP_REPLAY_TABLE is %u: must not exceed %u",
@@ -262,18 +265,8 @@ static ucs_status_t uct_eesp_md_try_lane(const uct_eesp_md_t *md)
         return UCS_ERR_INVALID_PARAM;
     }
 
-    ret = eesp_lane_create(&params, &lane, why);
-    if (ret != EESP_OK) {
+    if (uct_eesp_ring_try(md, md->ring->keyring, NULL, why) != EESP_OK) {
         uct_eesp_refuse("%s", why);
-        return UCS_ERR_UNSUPPORTED;
-    }
-
-    ret = eesp_seal(lane, &nobody, NULL, 0, packet, sizeof(packet), &length);
-    eesp_lane_destroy(lane);
-    if (ret != EESP_OK) {
-        uct_eesp_refuse("policy '%s' of %s cannot send: %s; see: eesp show %s",
-                        eesp_policy_info(md->policy)->name, md->keyring_name,
-                        eesp_strerror(ret), md->keyring_name);
         return UCS_ERR_UNSUPPORTED;
     }
     return UCS_OK;
@@ -296,6 +289,8 @@ ucs_status_t uct_eesp_md_open(uct_component_t *component, const char *md_name,
     md->super.component = &uct_eesp_component;
     md->key_cache       = md_config->key_cache;
     md->replay_table    = md_config->replay_table;
+    md->reload_interval = md_config->reload_interval;
+    md->ring_timer      = -1;
     kh_init_inplace(uct_eesp_process, &md->processes);
     ucs_recursive_spinlock_init(&md->lock, 0);
 

@@ -62,6 +62,7 @@ typedef struct uct_eesp_md_config {
     ucs_config_names_array_t lower;
     unsigned               key_cache;
     unsigned               replay_table;
+    double                 reload_interval;
 } uct_eesp_md_config_t;
 
 /* A device of another transport that carries our packets. */
@@ -71,6 +72,17 @@ typedef struct uct_eesp_lower {
     uct_tl_resource_desc_t resource;
     char                   name[UCT_DEVICE_NAME_MAX]; /* of our device */
 } uct_eesp_lower_t;
+
+/* A keyring in use; the MD and interfaces hold it. users: under md->lock. */
+typedef struct uct_eesp_ring {
+    struct eesp_keyring *keyring;
+    unsigned             users;
+} uct_eesp_ring_t;
+
+typedef struct uct_eesp_ring_file {
+    uint64_t        device, inode, size;
+    struct timespec modified, changed;
+} uct_eesp_ring_file_t;
 
 /* A process behind an identity, and our endpoints to it. */
 typedef struct uct_eesp_process {
@@ -82,8 +94,14 @@ KHASH_MAP_INIT_INT64(uct_eesp_process, uct_eesp_process_t)
 
 typedef struct uct_eesp_md {
     uct_md_t                    super;
-    struct eesp_keyring        *keyring;
-    const struct eesp_policy   *policy;
+    uct_eesp_ring_t            *ring; /* the newest keyring, see ring.c */
+    uint64_t                    ring_serial; /* counts replacements */
+    uct_eesp_ring_file_t        ring_file;   /* as read last */
+    double                      reload_interval; /* seconds */
+    int                         ring_timer;  /* -1: none */
+    struct eesp_policy_info     info;     /* of the policy; but for its epoch,
+                                             replacements have the same */
+    size_t                      overhead; /* eesp_overhead() of it */
     uct_eesp_identity_t         identity;
     char                       *keyring_name;
     char                       *backend; /* NULL: best */
@@ -111,6 +129,23 @@ int uct_eesp_is_wanted(void);
 #define uct_eesp_refuse(_fmt, ...) \
     ucs_log(uct_eesp_is_wanted() ? UCS_LOG_LEVEL_ERROR : UCS_LOG_LEVEL_DIAG, \
             "eesp: " _fmt, ## __VA_ARGS__)
+
+/* ---- ring.c ------------------------------------------------------------ */
+
+/* Reads the keyring for the first time. */
+ucs_status_t uct_eesp_ring_load(uct_eesp_md_t *md);
+/* Makes and drops a lane: whether it can seal, after a move to next if any. */
+int uct_eesp_ring_try(const uct_eesp_md_t *md,
+                      const struct eesp_keyring *keyring,
+                      const struct eesp_keyring *next, char why[EESP_WHY_LEN]);
+/* The newest one, to be put back; *serial_p is its number. */
+uct_eesp_ring_t *uct_eesp_ring_get(uct_eesp_md_t *md, uint64_t *serial_p);
+void uct_eesp_ring_put(uct_eesp_md_t *md, uct_eesp_ring_t *ring);
+/* Looks for replacements from now on; more than once does no harm. */
+ucs_status_t uct_eesp_ring_watch(uct_eesp_md_t *md);
+void uct_eesp_ring_unwatch(uct_eesp_md_t *md);
+struct uct_eesp_iface;
+void uct_eesp_iface_follow(struct uct_eesp_iface *iface);
 
 /* ---- lower.c ----------------------------------------------------------- */
 
@@ -174,6 +209,8 @@ typedef struct uct_eesp_iface {
     const uct_eesp_lower_t   *lower_dev;
     uct_iface_attr_t          lower_attr;
     struct eesp_lane         *lane;
+    uct_eesp_ring_t          *ring;        /* that the lane has its keys from */
+    uint64_t                  ring_serial;
     size_t                    max_data;    /* of an active message */
     size_t                    max_short;   /* of a short one, of a header */
     size_t                    max_packet;     /* that the lower sends */
@@ -220,6 +257,17 @@ ucs_status_t uct_eesp_lower_check(uct_eesp_iface_t *iface);
 uct_eesp_md_t *uct_eesp_iface_md(const uct_eesp_iface_t *iface);
 ucs_status_t uct_eesp_iface_know(uct_eesp_iface_t *iface,
                                  uint64_t incarnation);
+
+/* Before each message: has the keyring been replaced? */
+static UCS_F_ALWAYS_INLINE void uct_eesp_iface_check_ring(uct_eesp_iface_t *iface)
+{
+    uct_eesp_md_t *md = ucs_derived_of(iface->super.md, uct_eesp_md_t);
+
+    if (ucs_unlikely(__atomic_load_n(&md->ring_serial, __ATOMIC_ACQUIRE) !=
+                     iface->ring_serial)) {
+        uct_eesp_iface_follow(iface);
+    }
+}
 
 void uct_eesp_iface_vfs_refresh(uct_iface_h tl_iface); /* vfs.c */
 

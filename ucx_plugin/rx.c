@@ -107,8 +107,7 @@ static void uct_eesp_rx_fail(uct_eesp_iface_t *iface, const char *reason,
 static int uct_eesp_rx_is_peers(const uct_eesp_iface_t *iface,
                                 const uint8_t *packet, size_t length)
 {
-    const struct eesp_policy *policy = uct_eesp_iface_md(iface)->policy;
-    size_t offset = eesp_policy_info(policy)->compact_id ?
+    size_t offset = uct_eesp_iface_md(iface)->info.compact_id ?
                     EESP_COMPACT_INCARNATION : EESP_FULL_INCARNATION;
     uint64_t incarnation;
     khiter_t iter;
@@ -183,8 +182,7 @@ static int uct_eesp_rx_follows(uct_eesp_iface_t *iface,
 
     return (before == (opened->previous & EESP_AM_PREVIOUS)) ||
            (before == 0) ||
-           (eesp_policy_info(uct_eesp_iface_md(iface)->policy)->replay ==
-            EESP_REPLAY_OFF);
+           (uct_eesp_iface_md(iface)->info.replay == EESP_REPLAY_OFF);
 }
 
 /* Opens into data; 0 after telling why it was refused. */
@@ -192,7 +190,10 @@ static int uct_eesp_rx_open(uct_eesp_iface_t *iface, void *packet,
                             size_t length, uint8_t *data,
                             struct eesp_opened *opened)
 {
-    int ret = eesp_open(iface->lane, packet, length, data - UCT_EESP_RX_PREFIX,
+    int ret;
+
+    uct_eesp_iface_check_ring(iface);
+    ret = eesp_open(iface->lane, packet, length, data - UCT_EESP_RX_PREFIX,
                         UCT_EESP_RX_PREFIX + iface->rx_max_packet, opened);
 
     if ((ret == EESP_OK) && ((opened->length < EESP_AM_HEADER) ||

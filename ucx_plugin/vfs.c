@@ -46,7 +46,7 @@ static void uct_eesp_vfs_show_policy(void *obj, ucs_string_buffer_t *strb,
 {
     uct_eesp_iface_t *iface = obj;
     const struct eesp_policy_info *info =
-            eesp_policy_info(uct_eesp_iface_md(iface)->policy);
+            &uct_eesp_iface_md(iface)->info;
 
     ucs_string_buffer_appendf(strb, "%s SPI %u over %s/%s by %s\n", info->name,
                               info->spi, iface->lower_dev->resource.tl_name,

@@ -97,7 +97,8 @@ def source_messages(source):
                 message = message.removeprefix("eesp: ")
                 found[shape(message, CONVERSION)] = message
     # What uct_eesp_refuse("%s", why) passes on.
-    text = read(f"{source}/src/lib/lane.c")
+    text = read(f"{source}/src/lib/lane.c") + \
+        read(f"{source}/ucx_plugin/ring.c")
     for call in re.finditer(r"snprintf\(why, EESP_WHY_LEN,", text):
         message = strings_after(text, call.end())
         found[shape(message, CONVERSION)] = message
