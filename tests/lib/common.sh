@@ -180,7 +180,7 @@ run_mpi() {
     fi
     # A rank that spins starves the one it waits for when there are more ranks
     # than cores.
-    if [ "$np" -gt "$(nproc)" ]; then
+    if [ -z "${OMPI_MCA_mpi_yield_when_idle:-}" ] && [ "$np" -gt "$(nproc)" ]; then
         env+=(--mca mpi_yield_when_idle 1)
     fi
     if [ -n "${RUN_USER:-}" ]; then

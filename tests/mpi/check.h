@@ -81,6 +81,7 @@ void group_icoll(void);
 /* rma.c */
 void group_rma(void);
 void group_rma_user(void);
+void group_rma_fence(void);
 /* marker.c */
 void group_marker(void);
 

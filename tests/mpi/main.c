@@ -15,8 +15,8 @@ struct group {
     int in_all; /* part of a run without arguments */
 };
 
-/* `marker` is for captures of the wire and says nothing about the data, so it
- * runs only when named. */
+/* `marker` is for captures of the wire and says nothing about the data,
+ * `rma_fence` is part of `rma_user`: they run only when named. */
 static const struct group groups[] = {
     {"p2p", group_p2p, 1},
     {"types", group_types, 1},
@@ -31,6 +31,7 @@ static const struct group groups[] = {
     {"icoll", group_icoll, 1},
     {"rma", group_rma, 1},
     {"rma_user", group_rma_user, 1},
+    {"rma_fence", group_rma_fence, 0},
     {"marker", group_marker, 0},
 };
 

@@ -390,3 +390,10 @@ void group_rma_user(void)
 {
     all(1);
 }
+
+/* The part of it where that shows most, alone and short: to be run often. */
+void group_rma_fence(void)
+{
+    fence(1);
+    all_pairs(1);
+}
