@@ -95,6 +95,20 @@ static int has(struct eesp_keycache *cache, uint64_t number)
     return eesp_keycache_find(cache, &name) != NULL;
 }
 
+/* A context of the same hash is still another context. */
+static void same_hash(void **unused)
+{
+    struct eesp_keycache *cache = eesp_keycache_create(&fake, 40, 8);
+    struct eesp_key_name name   = name_of(1), other = name_of(2);
+
+    (void)unused;
+    assert_non_null(cache);
+    assert_int_equal(use(cache, 1), 0);
+    other.hash = name.hash;
+    assert_null(eesp_keycache_find(cache, &other));
+    eesp_keycache_destroy(cache);
+}
+
 static void sizes(void **unused)
 {
     static const unsigned asked[] = {0, 1, 4, 5, 8, 100, 512};
@@ -270,6 +284,7 @@ static void real_key_leaves(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(same_hash),
         cmocka_unit_test(sizes),      cmocka_unit_test(hit_and_miss),
         cmocka_unit_test(evict),      cmocka_unit_test(clock_wrap),
         cmocka_unit_test(many),       cmocka_unit_test(real_key_leaves),
