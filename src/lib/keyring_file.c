@@ -35,6 +35,26 @@ static int check_private(const char *path, const struct stat *st,
     return EESP_OK;
 }
 
+/* Why it cannot be opened, and what mends that. */
+static int refuse_open(int error, const char *path, char why[EESP_WHY_LEN])
+{
+    switch (error) {
+    case EACCES:
+        return eesp_keyring_refuse(why, path, "%s; mend it with: chown %u "
+                                   "'%.150s'", strerror(error),
+                                   (unsigned)geteuid(), path);
+    case ENOENT:
+        return eesp_keyring_refuse(why, path, "%s; make one with: eesp keygen "
+                                   "--levels domain,job --out '%.150s'",
+                                   strerror(error), path);
+    case EMFILE:
+        return eesp_keyring_refuse(why, path, "%s; raise the limit with: ulimit "
+                                   "-n", strerror(error));
+    default:
+        return eesp_keyring_refuse(why, path, "%s", strerror(error));
+    }
+}
+
 /* The whole file into text: its length, or -1 with errno set. */
 static ssize_t read_whole(int fd, uint8_t *text, size_t size)
 {
@@ -64,13 +84,7 @@ int eesp_keyring_load(const char *path, struct eesp_keyring **keyring_p,
     /* O_NONBLOCK: a FIFO in its place must not hang the caller. */
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0 || fstat(fd, &st) != 0) {
-        ret = errno == EACCES ?
-                  eesp_keyring_refuse(why, path, "%s; mend it with: chown %u "
-                                      "'%.150s'", strerror(errno),
-                                      (unsigned)geteuid(), path) :
-                  eesp_keyring_refuse(why, path, "%s; make one with: eesp "
-                                      "keygen --levels domain,job --out "
-                                      "'%.150s'", strerror(errno), path);
+        ret = refuse_open(errno, path, why);
         goto out;
     }
     ret = check_private(path, &st, why);

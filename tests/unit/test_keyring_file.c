@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -228,12 +229,28 @@ static void descriptors(void **unused)
     assert_int_equal(before, after);
 }
 
+/* No files left is no missing keyring: the remedy must be another one. */
+static void no_descriptors(void **unused)
+{
+    struct rlimit was, none = {.rlim_cur = 0};
+
+    (void)unused;
+    write_ring(0600);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+    none.rlim_max = was.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    refused(path, "Too many open files", "ulimit -n");
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+    accepted(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(modes),     cmocka_unit_test(owners),
         cmocka_unit_test(kinds),     cmocka_unit_test(contents),
         cmocka_unit_test(long_path), cmocka_unit_test(descriptors),
+        cmocka_unit_test(no_descriptors),
     };
 
     return cmocka_run_group_tests_name("keyring_file", tests, make_dir,
