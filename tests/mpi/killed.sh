@@ -83,6 +83,40 @@ killed() {
     fi
 }
 
+# killed_early LOWER MS: so long after the ranks exist: in UCX's opening, in
+# MPI_Init, at the exchange of addresses, at the first connections.
+killed_early() {
+    local name="killed $2 ms after its start over $1" start took status
+    rm -rf "$work/ranks"
+    mkdir "$work/ranks"
+    run_mpi "$np" UCX_TLS=eesp UCX_EESP_LOWER="$1" \
+        UCX_EESP_KEYRING="$keyring" -- "$program" flood 20 "$work/ranks" &
+    running=$!
+    background=("$running")
+    for _ in {1..200}; do
+        mapfile -t pids < <(pgrep -f "^$program flood 20 $work/ranks\$")
+        [ "${#pids[@]}" -lt "$np" ] || break
+        sleep 0.01
+    done
+    sleep "$(printf '0.%03d' "$2")"
+    kill -KILL "${pids[victim]}"
+    start=$(now)
+    wait "$running"
+    status=$?
+    took=$(($(now) - start))
+    if [ "${#pids[@]}" -ne "$np" ]; then
+        not_ok "$name" "${#pids[@]} ranks were found"
+    elif [ "$status" -eq 0 ] || [ "$status" -eq 124 ]; then
+        not_ok "$name" "exit status $status"
+    elif [ "$took" -gt $((limit * 1000)) ]; then
+        not_ok "$name" "took $took ms, more than $limit s"
+    elif [ -n "$(left)" ]; then
+        not_ok "$name" "processes are left: $(left)"
+    else
+        ok "$name: the job ends after $took ms with status $status"
+    fi
+}
+
 # stopped LOWER STAGE SECONDS: the victim stands still for 3 of its SECONDS,
 # which the stage outlives.
 stopped() {
@@ -115,6 +149,9 @@ if ! make_keyring "$keyring"; then
     finish
 fi
 for lower in "${lowers[@]}"; do
+    for delay in 0 30 60 90 120 160 200 300; do
+        killed_early "$lower" "$delay"
+    done
     for stage in idle flood large rma finalize; do
         killed "$lower" "$stage"
     done
