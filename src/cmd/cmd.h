@@ -15,6 +15,7 @@ enum { CMD_OK = 0, CMD_FAILED = 1, CMD_USAGE = 2 }; /* exit codes */
 #define CMD_KEYRING_VARIABLE "UCX_EESP_KEYRING"
 
 int decode_main(int argc, char *argv[]);
+int grant_main(int argc, char *argv[]);
 int keygen_main(int argc, char *argv[]);
 int rotate_main(int argc, char *argv[]);
 int selftest_main(int argc, char *argv[]);
@@ -32,6 +33,9 @@ int cmd_usage(const char *subcommand);
  * default one. NULL after a complaint. *path_p gets the name used.
  */
 struct eesp_keyring *cmd_load_keyring(const char *path, const char **path_p);
+
+/* free() for what holds secrets: wipes first. */
+void cmd_wiping_free(void *memory);
 
 /* Memory and text, or a complaint and exit: not for secrets. */
 void *cmd_realloc(void *memory, size_t size);

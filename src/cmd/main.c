@@ -13,6 +13,7 @@ static const struct {
 } subcommands[] = {
     { "keygen", keygen_main, "Make a keyring file with fresh root keys" },
     { "rotate", rotate_main, "Stage, promote or retire a root key" },
+    { "grant", grant_main, "Make a keyring for one policy without root keys" },
     { "show", show_main, "Show what a keyring holds, without its keys" },
     { "decode", decode_main, "Open captured packets with a keyring" },
     { "selftest", selftest_main, "Test the ciphers with known answers" },

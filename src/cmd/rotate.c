@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <jansson.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -46,13 +45,6 @@ static void print_help(void)
         "  eesp rotate --keyring keyring.jwks --level domain promote\n"
         "  eesp rotate --keyring keyring.jwks --level domain retire\n",
         CMD_DEFAULT_KEYRING);
-}
-
-static void wiping_free(void *memory)
-{
-    if (memory)
-        explicit_bzero(memory, malloc_usable_size(memory));
-    free(memory);
 }
 
 /*
@@ -246,7 +238,7 @@ static int rotate(struct rotation *r)
     old = cmd_load_keyring(r->path, &r->path);
     if (!old)
         goto out;
-    json_set_alloc_funcs(malloc, wiping_free);
+    json_set_alloc_funcs(malloc, cmd_wiping_free);
     document = json_loadfd(fd, JSON_REJECT_DUPLICATES, NULL);
     r->keys = json_object_get(document, "keys");
     while (i < STEPS - 1 && strcmp(r->step, steps[i].name) != 0)
@@ -259,7 +251,7 @@ static int rotate(struct rotation *r)
         fprintf(stderr, "%s: %s key %s: %s done. Copy it to every node before "
                 "the next step.\n", r->path, r->level, r->kid, r->step);
 out:
-    wiping_free(text);
+    cmd_wiping_free(text);
     json_decref(document);
     eesp_keyring_free(old);
     if (fd >= 0)

@@ -28,6 +28,8 @@ static void print_help(void)
 static const char *remaining(const struct eesp_key_info *key, uint64_t now,
                              char text[static TEXT_MAX])
 {
+    if (key->length == 0)
+        return "granted";
     if (key->not_before > now)
         return "not yet valid";
     if (key->expires == 0)

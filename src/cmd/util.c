@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* util: messages, memory and the keyring of the subcommands. */
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cmd.h"
 
@@ -31,6 +33,13 @@ void *cmd_realloc(void *memory, size_t size)
         exit(CMD_FAILED);
     }
     return memory;
+}
+
+void cmd_wiping_free(void *memory)
+{
+    if (memory)
+        explicit_bzero(memory, malloc_usable_size(memory));
+    free(memory);
 }
 
 char *cmd_printf(const char *format, ...)

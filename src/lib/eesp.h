@@ -252,6 +252,35 @@ EESP_API const struct eesp_policy_info *
 eesp_policy_info(const struct eesp_policy *policy);
 
 /*
+ * Grants: the derivation key of one tuple of generations, in place of the root
+ * keys that it is made from (wire-format of profile SL1). Whoever has it
+ * opens and seals what the roots would for that SPI and those generations, and
+ * learns no root. With the id of a client (the policy must have a client mode)
+ * it is that client's key and opens and seals that client's packets only.
+ */
+#define EESP_GRANT_KEY_MAX 64 /* bytes */
+
+struct eesp_grant {
+    enum eesp_key_state state; /* current: all its keys are; next: one is */
+    uint32_t generations[EESP_LEVELS]; /* 0 for unused levels */
+    uint64_t not_before, expires;      /* as in eesp_key_info */
+    size_t   length;                   /* of key, in bytes */
+    uint8_t  key[EESP_GRANT_KEY_MAX];  /* secret: the caller wipes it */
+};
+
+/* How many tuples the rings of a policy could hold, at most 81. */
+EESP_API unsigned eesp_policy_tuples(const struct eesp_policy *policy);
+
+/*
+ * Grant of tuple number index; client may be NULL. EESP_DROP_GENERATION: the
+ * rings do not hold that tuple. EESP_ERR_ARGUMENT: index too high, a client
+ * without a client mode, or the keyring is itself a client's grant. Allocates.
+ */
+EESP_API int eesp_policy_grant(const struct eesp_policy *policy,
+                               unsigned index, const uint64_t *client,
+                               struct eesp_grant *grant);
+
+/*
  * Key check value: tells whether two holders have the same roots, and nothing
  * else about them. generations are those of each level, modulo 256, as found
  * in a packet or in a peer's address; levels not used are 0. Returns

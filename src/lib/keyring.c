@@ -87,6 +87,8 @@ static int parse_document(struct eesp_keyring *keyring, json_t *document,
     if (ret == EESP_OK)
         ret = eesp_keyring_parse_policies(keyring, policies, name, why);
     if (ret == EESP_OK)
+        ret = eesp_keyring_check_granted(keyring, name, why);
+    if (ret == EESP_OK)
         ret = eesp_masters_derive(keyring, name, why);
     return ret;
 }
@@ -164,10 +166,13 @@ int eesp_keyring_parse(const char *name, const void *text, size_t length,
     int ret                      = EESP_ERR_MEMORY;
 
     *keyring_p = NULL;
-    if (keyring != NULL)
-        keyring->keys = eesp_secret_alloc(EESP_KEYS_MAX *
-                                          sizeof(*keyring->keys));
-    if (keyring == NULL || keyring->keys == NULL) {
+    if (keyring != NULL) {
+        keyring->keys    = eesp_secret_alloc(EESP_KEYS_MAX *
+                                             sizeof(*keyring->keys));
+        keyring->granted = eesp_secret_alloc(EESP_KEYS_MAX *
+                                             sizeof(*keyring->granted));
+    }
+    if (keyring == NULL || keyring->keys == NULL || keyring->granted == NULL) {
         snprintf(why, EESP_WHY_LEN, "%.200s: out of memory", name);
         goto out;
     }
@@ -192,6 +197,8 @@ void eesp_keyring_free(struct eesp_keyring *keyring)
     for (i = 0; i < EESP_POLICIES_MAX; i++)
         free(keyring->policies[i].proxies);
     eesp_secret_free(keyring->masters, keyring->masters_size);
+    eesp_secret_free(keyring->granted,
+                     EESP_KEYS_MAX * sizeof(*keyring->granted));
     eesp_secret_free(keyring->keys, EESP_KEYS_MAX * sizeof(*keyring->keys));
     free(keyring);
 }

@@ -5,7 +5,7 @@
  * it without a lock. Root keys and derivation keys lie in secret memory.
  *
  * keyring_file reads and checks the file, keyring_follows what may replace
- * one in use, keyring_json the keys,
+ * one in use, keyring_json the keys, keyring_granted those that were granted,
  * keyring_policy.h names those that read the policies, master derives, keyring
  * answers.
  */
@@ -28,6 +28,18 @@
 struct eesp_key {
     struct eesp_key_info info;
     uint8_t              bytes[EESP_KEY_MAX];
+};
+
+/* Derivation key of one generation tuple, given in place of root keys. */
+struct eesp_granted {
+    struct eesp_key    key; /* level and generation are not used */
+    uint32_t           spi;
+    uint32_t           generations[EESP_LEVELS];
+    unsigned           levels;
+    enum eesp_kdf_id   kdf;
+    enum eesp_aead_id  aead;
+    int                has_client; /* the key of one client only */
+    uint64_t           client;
 };
 
 /* One generation tuple of a policy, and its derivation key. */
@@ -53,14 +65,18 @@ struct eesp_policy {
     /* Master by the state of each used level, mixed radix of EESP_STATES. */
     struct eesp_master         *masters;
     unsigned                    masters_count;
+    const struct eesp_granted  *granted;     /* the sending one, or NULL */
     struct eesp_proxy          *proxies;     /* info.proxies, may be NULL */
     int                         send;        /* index of the sending one, -1 */
     uint64_t                    send_until;  /* CLOCK_BOOTTIME s, 0: no end */
 };
 
 struct eesp_keyring {
-    unsigned           keys_count, policies_count;
-    struct eesp_key   *keys;     /* secret memory, EESP_KEYS_MAX */
+    unsigned           keys_count, policies_count, granted_count;
+    /* Secret memory, EESP_KEYS_MAX each. A key of length 0 is one of a granted
+     * policy: it names a generation and has no bytes. */
+    struct eesp_key   *keys;
+    struct eesp_granted *granted;
     struct eesp_policy policies[EESP_POLICIES_MAX];
     struct eesp_master *masters; /* secret memory, of all policies */
     size_t             masters_size;
@@ -88,6 +104,27 @@ int eesp_keyring_parse_keys(struct eesp_keyring *keyring, json_t *keys,
 int eesp_keyring_parse_policies(struct eesp_keyring *keyring,
                                 const json_t *policies, const char *name,
                                 char why[EESP_WHY_LEN]);
+
+/* Members of a key but for level and generation. */
+int eesp_keyring_parse_key(struct eesp_key *key, const json_t *object,
+                           const char *const *known, const char *what,
+                           const char *name, char why[EESP_WHY_LEN]);
+
+/* keyring_granted: keys of "eesp_level" "master". */
+int eesp_keyring_is_granted(const json_t *object);
+int eesp_keyring_parse_granted(struct eesp_keyring *keyring,
+                               const json_t *object, const char *what,
+                               const char *name, char why[EESP_WHY_LEN]);
+/* Each must belong to a policy: called when those are read. */
+int eesp_keyring_check_granted(const struct eesp_keyring *keyring,
+                               const char *name, char why[EESP_WHY_LEN]);
+/* The one of an SPI that sends, NULL: none. */
+const struct eesp_granted *
+eesp_granted_current(const struct eesp_keyring *keyring, uint32_t spi);
+/* The one of a tuple, NULL: none. */
+const struct eesp_granted *
+eesp_granted_find(const struct eesp_keyring *keyring, uint32_t spi,
+                  const uint32_t generations[EESP_LEVELS]);
 
 int eesp_policy_may_speak(const struct eesp_policy *policy, uint64_t id,
                           uint32_t domain);

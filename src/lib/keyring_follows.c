@@ -25,7 +25,7 @@ static int follows_key(const struct eesp_key *old, const struct eesp_key *next,
                                    "before stay: put the newer keyring back",
                                    eesp_level_name(b->level), b->id,
                                    (long long)from, (long long)to);
-    if (a->generation == b->generation &&
+    if (a->generation == b->generation && a->length != 0 && b->length != 0 &&
         (a->length != b->length ||
          CRYPTO_memcmp(old->bytes, next->bytes, a->length) != 0))
         return eesp_keyring_refuse(why, name, "%s key \"%s\": generation %u "
@@ -34,6 +34,26 @@ static int follows_key(const struct eesp_key *old, const struct eesp_key *next,
                                    "generation", eesp_level_name(b->level),
                                    b->id, b->generation);
     return EESP_OK;
+}
+
+static int follows_granted(const struct eesp_keyring *old,
+                           const struct eesp_granted *next, const char *name,
+                           char why[EESP_WHY_LEN])
+{
+    const struct eesp_granted *before =
+        eesp_granted_find(old, next->spi, next->generations);
+
+    if (before == NULL || before->kdf != next->kdf ||
+        before->aead != next->aead ||
+        before->has_client != next->has_client ||
+        before->client != next->client ||
+        CRYPTO_memcmp(before->key.bytes, next->key.bytes,
+                      sizeof(next->key.bytes)) == 0)
+        return EESP_OK;
+    return eesp_keyring_refuse(why, name, "granted key \"%s\" of SPI %u has "
+                               "other bytes than before for the same "
+                               "generations; the keys loaded before stay",
+                               next->key.info.id, next->spi);
 }
 
 /* Epochs are serial numbers of 16 bits (wire-format section 8). */
@@ -62,6 +82,11 @@ int eesp_keyring_follows(const struct eesp_keyring *old,
             if (ret != EESP_OK)
                 return ret;
         }
+    for (i = 0; i < next->granted_count; i++) {
+        ret = follows_granted(old, &next->granted[i], name, why);
+        if (ret != EESP_OK)
+            return ret;
+    }
     for (i = 0; i < next->policies_count; i++) {
         const struct eesp_policy_info *info = &next->policies[i].info;
         const struct eesp_policy *before =

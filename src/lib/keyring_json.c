@@ -140,16 +140,13 @@ static int parse_bytes(struct eesp_key *key, const json_t *object,
     return EESP_OK;
 }
 
-static int parse_key(struct eesp_key *key, const json_t *object,
-                     const char *what, const char *name,
-                     char why[EESP_WHY_LEN])
+int eesp_keyring_parse_key(struct eesp_key *key, const json_t *object,
+                           const char *const *known, const char *what,
+                           const char *name, char why[EESP_WHY_LEN])
 {
-    static const char *const known[] = {"eesp_level", "eesp_generation",
-                                        "eesp_state", NULL};
     const char *kty = json_string_value(json_object_get(object, "kty"));
     const char *kid = json_string_value(json_object_get(object, "kid"));
-    uint64_t generation = 0;
-    int level, state, ret;
+    int state, ret;
 
     if (kty == NULL || strcmp(kty, "oct") != 0)
         return eesp_keyring_refuse(why, name, "%s: \"kty\" must be \"oct\"",
@@ -161,24 +158,13 @@ static int parse_key(struct eesp_key *key, const json_t *object,
     ret = eesp_keyring_check_members(object, known, what, name, why);
     if (ret != EESP_OK)
         return ret;
-    level = find_name(json_object_get(object, "eesp_level"), level_name,
-                      EESP_LEVELS);
-    if (level < 0)
-        return eesp_keyring_refuse(why, name, "%s: \"eesp_level\" must be "
-                                   "domain, tenant, job or task", what);
     state = find_name(json_object_get(object, "eesp_state"), state_name,
                       EESP_STATES);
     if (state < 0)
         return eesp_keyring_refuse(why, name, "%s: \"eesp_state\" must be "
                                    "previous, current or next", what);
-    if (json_object_get(object, "eesp_generation") == NULL)
-        return eesp_keyring_refuse(why, name, "%s: \"eesp_generation\" is "
-                                   "missing", what);
-    ret = eesp_keyring_integer(object, "eesp_generation", UINT32_MAX,
-                               &generation, what, name, why);
-    if (ret == EESP_OK)
-        ret = eesp_keyring_integer(object, "nbf", INT64_MAX,
-                                   &key->info.not_before, what, name, why);
+    ret = eesp_keyring_integer(object, "nbf", INT64_MAX,
+                               &key->info.not_before, what, name, why);
     if (ret == EESP_OK)
         ret = eesp_keyring_integer(object, "exp", INT64_MAX,
                                    &key->info.expires, what, name, why);
@@ -189,10 +175,36 @@ static int parse_key(struct eesp_key *key, const json_t *object,
         return eesp_keyring_refuse(why, name, "%s: \"exp\" 0 is in 1970; leave "
                                    "it out for a key without end", what);
     strcpy(key->info.id, kid); /* length checked by eesp_name_valid() */
-    key->info.level      = (enum eesp_level)level;
-    key->info.state      = (enum eesp_key_state)state;
-    key->info.generation = (uint32_t)generation;
+    key->info.state = (enum eesp_key_state)state;
     return parse_bytes(key, object, what, name, why);
+}
+
+static int parse_root(struct eesp_key *key, const json_t *object,
+                      const char *what, const char *name,
+                      char why[EESP_WHY_LEN])
+{
+    static const char *const known[] = {"eesp_level", "eesp_generation",
+                                        "eesp_state", NULL};
+    uint64_t generation = 0;
+    int level, ret;
+
+    ret = eesp_keyring_parse_key(key, object, known, what, name, why);
+    if (ret != EESP_OK)
+        return ret;
+    level = find_name(json_object_get(object, "eesp_level"), level_name,
+                      EESP_LEVELS);
+    if (level < 0)
+        return eesp_keyring_refuse(why, name, "%s: \"eesp_level\" must be "
+                                   "domain, tenant, job, task or master",
+                                   what);
+    if (json_object_get(object, "eesp_generation") == NULL)
+        return eesp_keyring_refuse(why, name, "%s: \"eesp_generation\" is "
+                                   "missing", what);
+    ret = eesp_keyring_integer(object, "eesp_generation", UINT32_MAX,
+                               &generation, what, name, why);
+    key->info.level      = (enum eesp_level)level;
+    key->info.generation = (uint32_t)generation;
+    return ret;
 }
 
 static int same_ring(const struct eesp_key_info *a,
@@ -263,7 +275,13 @@ int eesp_keyring_parse_keys(struct eesp_keyring *keyring, json_t *keys,
         struct eesp_key *key = &keyring->keys[keyring->keys_count];
 
         eesp_keyring_number_what(what, sizeof(what), "key", (unsigned)i + 1);
-        ret = parse_key(key, object, what, name, why);
+        if (eesp_keyring_is_granted(object)) {
+            ret = eesp_keyring_parse_granted(keyring, object, what, name, why);
+            if (ret != EESP_OK)
+                return ret;
+            continue;
+        }
+        ret = parse_root(key, object, what, name, why);
         if (ret == EESP_OK)
             ret = check_ring(keyring, &key->info, name, why);
         if (ret != EESP_OK)

@@ -181,7 +181,8 @@ static int find_ring(const struct eesp_policy_parser *p, int level,
     for (i = 0; i < p->keyring->keys_count; i++) {
         const struct eesp_key_info *key = &p->keyring->keys[i].info;
 
-        if ((int)key->level == level && strcmp(key->id, id) == 0) {
+        if (key->length != 0 && (int)key->level == level &&
+            strcmp(key->id, id) == 0) {
             p->policy->ring[level][key->state] = (int)i;
             found                              = 1;
         }
@@ -211,7 +212,7 @@ static int parse_levels(const struct eesp_policy_parser *p)
                                        "\"%.40s\" must be one of domain, "
                                        "tenant, job, task, with a key id",
                                        p->what, member);
-        if (!find_ring(p, level, id))
+        if (!find_ring(p, level, id) && p->policy->granted == NULL)
             return eesp_keyring_refuse(p->why, p->name, "%s: no %s key has "
                                        "the id \"%s\"", p->what, member, id);
         info->levels |= 1u << level;
@@ -352,6 +353,8 @@ static int parse_policy(const struct eesp_policy_parser *p)
     if (ret == EESP_OK)
         ret = parse_algorithms(p);
     if (ret == EESP_OK)
+        ret = eesp_policy_find_granted(p);
+    if (ret == EESP_OK)
         ret = parse_levels(p);
     if (ret == EESP_OK)
         ret = parse_selectors(p);
@@ -361,6 +364,8 @@ static int parse_policy(const struct eesp_policy_parser *p)
         ret = parse_replay(p);
     if (ret == EESP_OK)
         ret = parse_client(p);
+    if (ret == EESP_OK)
+        ret = eesp_policy_take_granted(p);
     if (ret == EESP_OK)
         ret = eesp_policy_parse_proxies(p);
     if (ret == EESP_OK)

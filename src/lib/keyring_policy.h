@@ -22,6 +22,12 @@ struct eesp_policy_parser {
 /* Member "proxies": who may speak for which domains. */
 int eesp_policy_parse_proxies(const struct eesp_policy_parser *p);
 
+/* Looks for granted keys of the policy. */
+int eesp_policy_find_granted(const struct eesp_policy_parser *p);
+
+/* Makes the rings of a policy with granted keys, after its levels are read. */
+int eesp_policy_take_granted(const struct eesp_policy_parser *p);
+
 /* The first rule of wire-format section 1 that the policy breaks, or NULL. */
 const char *eesp_policy_broken_rule(const struct eesp_policy_info *info);
 

@@ -250,6 +250,11 @@ static int keyed_kdf(struct eesp_lane *lane, const struct eesp_key_name *name,
     *state_p = kdf_state(lane, name->master);
     if (lane->client_offset == 0)
         return EESP_OK;
+    if (lane->policy->granted != NULL && lane->policy->granted->has_client)
+        return load64(name->context + lane->client_offset) ==
+                       lane->policy->granted->client ?
+                   EESP_OK :
+                   EESP_ERR_ARGUMENT; /* eesp_open() has looked before */
     ret = kdf->derive(*state_p, EESP_LABEL_CLIENT_KEY,
                       name->context + lane->client_offset, sizeof(uint64_t),
                       kdk, kdf->key_length);

@@ -82,6 +82,41 @@ static unsigned take_state(unsigned *index)
     return state;
 }
 
+/* Full generations of a tuple, unused levels 0; whether it has all keys. */
+static int tuple_generations(const struct eesp_policy *policy, unsigned index,
+                             uint32_t generations[EESP_LEVELS])
+{
+    int level, key;
+
+    memset(generations, 0, EESP_LEVELS * sizeof(*generations));
+    for (level = 0; level < EESP_LEVELS; level++) {
+        if (!(policy->info.levels & 1u << level))
+            continue;
+        key = policy->ring[level][take_state(&index)];
+        if (key < 0)
+            return 0;
+        generations[level] = policy->keyring->keys[key].info.generation;
+    }
+    return 1;
+}
+
+/* A tuple that was not granted stays absent. */
+static void copy_tuple(const struct eesp_policy *policy, unsigned index,
+                       struct eesp_master *master)
+{
+    uint32_t generations[EESP_LEVELS];
+    const struct eesp_granted *granted;
+
+    if (!tuple_generations(policy, index, generations))
+        return;
+    granted = eesp_granted_find(policy->keyring, policy->info.spi,
+                                generations);
+    if (granted == NULL)
+        return;
+    memcpy(master->kdk, granted->key.bytes, policy->kdf->key_length);
+    master->present = 1;
+}
+
 static int derive_tuple(const struct eesp_policy *policy, unsigned index,
                         struct eesp_master *master)
 {
@@ -90,6 +125,10 @@ static int derive_tuple(const struct eesp_policy *policy, unsigned index,
     size_t length = 0;
     int level, ret = EESP_OK;
 
+    if (policy->granted != NULL) {
+        copy_tuple(policy, index, master);
+        return EESP_OK;
+    }
     for (level = 0; level < EESP_LEVELS; level++) {
         int key;
 
@@ -114,6 +153,20 @@ out:
     return ret;
 }
 
+/* Whether a key is within its lifetime; *until becomes its end, if sooner. */
+static int sends_now(const struct eesp_keyring *keyring,
+                     const struct eesp_key_info *key, uint64_t *until)
+{
+    uint64_t end = key->expires - keyring->loaded + keyring->loaded_boot;
+
+    if (key->not_before > keyring->loaded ||
+        (key->expires != 0 && key->expires <= keyring->loaded))
+        return 0;
+    if (key->expires != 0 && (*until == 0 || end < *until))
+        *until = end;
+    return 1;
+}
+
 /*
  * The tuple of the current keys sends. nbf and exp are compared with the wall
  * clock here only; from now on the boot clock counts what is left.
@@ -122,24 +175,20 @@ static void choose_sender(struct eesp_policy *policy)
 {
     const struct eesp_keyring *keyring = policy->keyring;
     unsigned radix = 1, index = 0;
-    uint64_t until = 0, end;
+    uint64_t until = 0;
     int level;
 
     policy->send = -1;
+    if (policy->granted != NULL &&
+        !sends_now(keyring, &policy->granted->key.info, &until))
+        return;
     for (level = 0; level < EESP_LEVELS; level++) {
-        const struct eesp_key_info *key;
+        int key = policy->ring[level][EESP_CURRENT];
 
         if (!(policy->info.levels & 1u << level))
             continue;
-        if (policy->ring[level][EESP_CURRENT] < 0)
+        if (key < 0 || !sends_now(keyring, &keyring->keys[key].info, &until))
             return;
-        key = &keyring->keys[policy->ring[level][EESP_CURRENT]].info;
-        if (key->not_before > keyring->loaded ||
-            (key->expires != 0 && key->expires <= keyring->loaded))
-            return;
-        end = key->expires - keyring->loaded + keyring->loaded_boot;
-        if (key->expires != 0 && (until == 0 || end < until))
-            until = end;
         index += radix * EESP_CURRENT;
         radix *= EESP_STATES;
     }
@@ -211,7 +260,8 @@ int eesp_master_find(const struct eesp_policy *policy,
         index += radix * (unsigned)state;
         radix *= EESP_STATES;
     }
-    return (int)index;
+    /* Granted keys need not be all that the generations could make. */
+    return policy->masters[index].present ? (int)index : EESP_DROP_GENERATION;
 }
 
 void eesp_master_generations(const struct eesp_policy *policy, unsigned index,
@@ -237,6 +287,88 @@ void eesp_policy_generations(const struct eesp_policy *policy,
         eesp_master_generations(policy, (unsigned)policy->send, generations);
 }
 
+unsigned eesp_policy_tuples(const struct eesp_policy *policy)
+{
+    return policy->masters_count;
+}
+
+/* State and lifetime of a tuple: that of the keys it is made from. */
+static void grant_lifetime(const struct eesp_policy *policy, unsigned index,
+                           struct eesp_grant *grant)
+{
+    int level;
+
+    grant->state = EESP_CURRENT;
+    if (policy->granted != NULL) {
+        const struct eesp_granted *granted = eesp_granted_find(
+            policy->keyring, policy->info.spi, grant->generations);
+
+        grant->not_before = granted->key.info.not_before;
+        grant->expires    = granted->key.info.expires;
+    }
+    for (level = 0; level < EESP_LEVELS; level++) {
+        const struct eesp_key_info *key;
+
+        if (!(policy->info.levels & 1u << level))
+            continue;
+        key = &policy->keyring->keys[policy->ring[level][take_state(&index)]]
+                   .info;
+        if (key->state == EESP_NEXT || grant->state == EESP_CURRENT)
+            grant->state = key->state;
+        if (key->not_before > grant->not_before)
+            grant->not_before = key->not_before;
+        if (key->expires != 0 &&
+            (grant->expires == 0 || key->expires < grant->expires))
+            grant->expires = key->expires;
+    }
+}
+
+/* KDKc = KDF(KDK, "SD", client id), wire-format section 3. */
+static int client_key(const struct eesp_policy *policy, const uint8_t *kdk,
+                      uint64_t client, uint8_t *out)
+{
+    void *state = calloc(1, policy->kdf->state_size);
+    uint8_t id[sizeof(client)];
+    int ret;
+
+    if (state == NULL)
+        return EESP_ERR_MEMORY;
+    store64(id, client);
+    ret = policy->kdf->open(state);
+    if (ret == EESP_OK) {
+        ret = policy->kdf->key(state, kdk);
+        if (ret == EESP_OK)
+            ret = policy->kdf->derive(state, EESP_LABEL_CLIENT_KEY, id,
+                                      sizeof(id), out,
+                                      policy->kdf->key_length);
+        policy->kdf->close(state);
+    }
+    free(state);
+    return ret;
+}
+
+int eesp_policy_grant(const struct eesp_policy *policy, unsigned index,
+                      const uint64_t *client, struct eesp_grant *grant)
+{
+    const uint8_t *kdk;
+
+    memset(grant, 0, sizeof(*grant));
+    if (index >= policy->masters_count ||
+        (client != NULL && policy->info.client == EESP_CLIENT_NONE) ||
+        (policy->granted != NULL && policy->granted->has_client))
+        return EESP_ERR_ARGUMENT;
+    if (!policy->masters[index].present)
+        return EESP_DROP_GENERATION;
+    kdk = policy->masters[index].kdk;
+    tuple_generations(policy, index, grant->generations);
+    grant_lifetime(policy, index, grant);
+    grant->length = policy->kdf->key_length;
+    if (client != NULL)
+        return client_key(policy, kdk, *client, grant->key);
+    memcpy(grant->key, kdk, grant->length);
+    return EESP_OK;
+}
+
 int eesp_policy_check_value(const struct eesp_policy *policy,
                             const uint8_t generations[EESP_LEVELS],
                             uint8_t value[EESP_CHECK_VALUE_LEN])
@@ -248,6 +380,9 @@ int eesp_policy_check_value(const struct eesp_policy *policy,
     memset(value, 0, EESP_CHECK_VALUE_LEN);
     if (index < 0)
         return ret;
+    if (policy->granted != NULL && policy->granted->has_client)
+        return EESP_ERR_UNSUPPORTED; /* it needs the key that the client's
+                                        was made from */
     state = calloc(1, policy->kdf->state_size);
     if (state == NULL)
         return EESP_ERR_MEMORY;

@@ -164,6 +164,18 @@ static int check_replay(const struct eesp_lane *lane, struct incoming *in)
                        EESP_OK;
 }
 
+/* A client's grant has the key of no other client. */
+static int is_granted_client(const struct eesp_policy *policy,
+                             const struct eesp_header *header)
+{
+    if (policy->granted == NULL || !policy->granted->has_client)
+        return 1;
+    return policy->granted->client ==
+           (policy->info.client == EESP_CLIENT_SOURCE ?
+                header->source_id :
+                header->destination_id);
+}
+
 static int check(struct eesp_lane *lane, struct incoming *in)
 {
     struct eesp_header *header = &in->header;
@@ -171,6 +183,8 @@ static int check(struct eesp_lane *lane, struct incoming *in)
 
     if (ret != EESP_OK)
         return ret;
+    if (!is_granted_client(lane->policy, header))
+        return EESP_DROP_POLICY;
     in->master = eesp_master_find(lane->policy, header->generations,
                                   header->compact ? 3 : 0xff);
     if (in->master < 0)

@@ -72,7 +72,7 @@ eesp --version
 expect 0 "--version" '^eesp [0-9]+\.[0-9]+'
 eesp --help
 expect 0 "--help" '^  keygen ' '^  decode ' '^  show ' '^  selftest '
-for sub in keygen rotate show decode selftest; do
+for sub in keygen rotate grant show decode selftest; do
     eesp help $sub && cp "$out" "$work/help" && eesp $sub --help && cmp -s "$out" "$work/help"
     expect 0 "help $sub" '^Examples:' '^Usage: eesp '
     [ "$(wc -L <"$out")" -le 80 ] || not_ok "help $sub is wider than 80 columns"
