@@ -138,6 +138,36 @@ late() {
         "exit status $status"
 }
 
+# One rank holds what was granted, no root; made anew after each step.
+granted() {
+    local name="one rank has granted keys only over $1" move
+    "$EESP_BIN" keygen --levels domain,job --force --out "$ring" \
+        >"$work/keygen" 2>&1
+    grant || return
+    if ! job flood 4 "$1" "$tests_dir/lib/on-rank.sh" 1 \
+        UCX_EESP_KEYRING="$ring.granted"; then
+        not_ok "$name" "the job did not start"
+        wait "$running"
+        return
+    fi
+    while kill -0 "$running" 2>/dev/null; do
+        for move in stage promote retire; do
+            if ! step domain $move || ! grant; then
+                break 2
+            fi
+            sleep 0.12
+        done
+    done
+    well "$name" 9
+}
+
+grant() {
+    "$EESP_BIN" grant --keyring "$ring" --policy ranks --force \
+        --out "$ring.granted" >"$work/grant" 2>&1 && return
+    not_ok "eesp grant" "$(<"$work/grant")"
+    return 1
+}
+
 # Refused: what the job says, and that it ends well. MAKE writes the file.
 refused() {
     local name="$1 is not used, the job goes on" pattern=$2 make=$3 status
@@ -187,6 +217,7 @@ for lower in tcp posix; do
 done
 missed=1
 late tcp
+granted tcp
 
 refused "an older keyring" 'generation' older
 refused "half a keyring" "$ring" damaged
