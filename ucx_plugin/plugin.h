@@ -77,6 +77,7 @@ typedef struct uct_eesp_lower {
 typedef struct uct_eesp_ring {
     struct eesp_keyring *keyring;
     unsigned             users;
+    int                  stale; /* it was seen that it has to be read anew */
 } uct_eesp_ring_t;
 
 typedef struct uct_eesp_ring_file {

@@ -167,12 +167,22 @@ static void uct_eesp_ring_follow(uct_eesp_md_t *md)
     }
 }
 
+/* A key whose grace is over goes with the keyring that has it, once. */
+static int uct_eesp_ring_turns_stale(uct_eesp_ring_t *ring)
+{
+    int was_stale = ring->stale;
+
+    ring->stale = was_stale || eesp_keyring_stale(ring->keyring);
+    return ring->stale && !was_stale;
+}
+
 static void uct_eesp_ring_timer(int id, ucs_event_set_types_t events, void *arg)
 {
     uct_eesp_md_t *md         = arg;
     uct_eesp_ring_file_t file = uct_eesp_ring_look(md->keyring_name);
 
-    if (memcmp(&file, &md->ring_file, sizeof(file)) != 0) {
+    if ((memcmp(&file, &md->ring_file, sizeof(file)) != 0) ||
+        uct_eesp_ring_turns_stale(md->ring)) {
         md->ring_file = file;
         uct_eesp_ring_follow(md);
     }

@@ -63,8 +63,8 @@ static json_t *grant_json(const struct order *order,
     keygen_base64url(grant->key, grant->length, k);
     key = json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:s,s:o,s:s}", "kty", "oct",
                     "kid", kid, "k", k, "eesp_level", "master", "eesp_spi",
-                    (json_int_t)info->spi, "eesp_kdf", text_kdf(info->kdf),
-                    "eesp_aead", text_aead(info->aead), "eesp_generations",
+                    (json_int_t)info->spi, "eesp_kdf", text_kdf(grant->kdf),
+                    "eesp_aead", text_aead(grant->aead), "eesp_generations",
                     generations_json(info, grant), "eesp_state",
                     eesp_key_state_name(grant->state));
     if (grant->not_before)
@@ -89,7 +89,7 @@ static int add_keys(const struct order *order,
     unsigned i;
     int ret = EESP_OK;
 
-    for (i = 0; i < eesp_policy_tuples(policy); i++) {
+    for (i = 0; i < eesp_policy_grants(policy); i++) {
         ret = eesp_policy_grant(policy, i,
                                 order->has_client ? &order->client : NULL,
                                 &grant);
@@ -103,7 +103,7 @@ static int add_keys(const struct order *order,
         explicit_bzero(&grant, sizeof(grant));
     }
     explicit_bzero(&grant, sizeof(grant));
-    if (i < eesp_policy_tuples(policy))
+    if (i < eesp_policy_grants(policy))
         cmd_complain("%s: policy %s: no grant: %s", order->path, order->policy,
                      eesp_strerror(ret));
     else if (!current)

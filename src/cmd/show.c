@@ -100,7 +100,11 @@ static void print_policies(const struct eesp_keyring *keyring)
         table_add(table, "%s", policy->name[0] ? policy->name : "-");
         table_add(table, "0x%08" PRIx32, policy->spi);
         table_add(table, "%s", text_kdf(policy->kdf));
-        table_add(table, "%s", text_aead(policy->aead));
+        if (policy->receive_count)
+            table_add(table, "%s (+%u)", text_aead(policy->aead),
+                      policy->receive_count);
+        else
+            table_add(table, "%s", text_aead(policy->aead));
         table_add(table, "%s", text_selectors(policy->selectors, text));
         if (policy->compact_id)
             table_add(table, "compact %u", policy->compact_id);
@@ -138,6 +142,7 @@ static json_t *policy_json(const struct eesp_policy_info *policy)
 {
     static const char *const clients[] = { "none", "source", "destination" };
     json_t *levels = json_object(), *selectors = json_array();
+    json_t *receive = json_array();
     unsigned i;
 
     for (i = 0; i < EESP_LEVELS; i++)
@@ -148,16 +153,21 @@ static json_t *policy_json(const struct eesp_policy_info *policy)
         if (policy->selectors & 1u << i)
             json_array_append_new(selectors,
                                   json_string(eesp_selector_name(i)));
+    for (i = 0; i < policy->receive_count; i++)
+        json_array_append_new(
+            receive, json_pack("{s:s, s:s}", "kdf",
+                               text_kdf(policy->receive[i].kdf), "aead",
+                               text_aead(policy->receive[i].aead)));
     return json_pack(
-        "{s:s, s:I, s:s, s:s, s:o, s:o, s:i, s:i, s:i, s:i, s:s, s:i, s:b, "
-        "s:b, s:b, s:s, s:i, s:i, s:i, s:I, s:I}",
+        "{s:s, s:I, s:s, s:s, s:o, s:o, s:o, s:i, s:i, s:i, s:i, s:s, s:i, "
+        "s:b, s:b, s:b, s:s, s:i, s:i, s:i, s:I, s:I}",
         "name", policy->name, "spi", (json_int_t)policy->spi, "kdf",
-        text_kdf(policy->kdf), "aead", text_aead(policy->aead), "levels",
-        levels, "selectors", selectors, "compact_id", (int)policy->compact_id,
-        "epoch", (int)policy->epoch, "epoch_window",
-        (int)policy->epoch_window, "phase_shift", (int)policy->phase_shift,
-        "replay", text_replay(policy->replay), "replay_window",
-        (int)policy->replay_window, "bind_destination",
+        text_kdf(policy->kdf), "aead", text_aead(policy->aead),
+        "receive", receive, "levels", levels, "selectors", selectors,
+        "compact_id", (int)policy->compact_id, "epoch", (int)policy->epoch,
+        "epoch_window", (int)policy->epoch_window, "phase_shift",
+        (int)policy->phase_shift, "replay", text_replay(policy->replay),
+        "replay_window", (int)policy->replay_window, "bind_destination",
         policy->bind_destination, "confidentiality", policy->confidentiality,
         "commit", policy->commit, "client", clients[policy->client],
         "crypt_offset_max", (int)policy->crypt_offset_max, "partitions",

@@ -141,6 +141,13 @@ EESP_API unsigned eesp_keyring_keys(const struct eesp_keyring *keyring);
 EESP_API void eesp_keyring_key(const struct eesp_keyring *keyring,
                                unsigned index, struct eesp_key_info *info);
 
+/*
+ * Whether a previous key has outlived its "exp" since the keyring was loaded.
+ * It opens nothing any more; load the keyring again and let its lanes follow
+ * (eesp_lane_reload()), and it is wiped with the old one.
+ */
+EESP_API int eesp_keyring_stale(const struct eesp_keyring *keyring);
+
 EESP_API const char *eesp_level_name(enum eesp_level level);
 EESP_API const char *eesp_key_state_name(enum eesp_key_state state);
 
@@ -214,11 +221,19 @@ enum eesp_client { EESP_CLIENT_NONE, EESP_CLIENT_SOURCE,
                    EESP_CLIENT_DESTINATION };
 enum eesp_replay { EESP_REPLAY_OFF, EESP_REPLAY_STRICT, EESP_REPLAY_WINDOW };
 
+#define EESP_SUITES_MAX 8 /* algorithm pairs of a policy */
+
 struct eesp_policy_info {
     uint32_t         spi;
     char             name[EESP_POLICY_NAME_MAX + 1];
     enum eesp_kdf_id kdf;
     enum eesp_aead_id aead;
+    /* Accepted on receipt: kdf and aead above, and these. */
+    struct {
+        enum eesp_kdf_id  kdf;
+        enum eesp_aead_id aead;
+    } receive[EESP_SUITES_MAX - 1];
+    unsigned         receive_count;
     unsigned         levels;        /* bit n: level n takes part */
     char             key_id[EESP_LEVELS][EESP_KEY_ID_MAX + 1];
     unsigned         selectors;     /* enum eesp_selector */
@@ -261,6 +276,8 @@ eesp_policy_info(const struct eesp_policy *policy);
 #define EESP_GRANT_KEY_MAX 64 /* bytes */
 
 struct eesp_grant {
+    enum eesp_kdf_id    kdf;
+    enum eesp_aead_id   aead;
     enum eesp_key_state state; /* current: all its keys are; next: one is */
     uint32_t generations[EESP_LEVELS]; /* 0 for unused levels */
     uint64_t not_before, expires;      /* as in eesp_key_info */
@@ -268,12 +285,15 @@ struct eesp_grant {
     uint8_t  key[EESP_GRANT_KEY_MAX];  /* secret: the caller wipes it */
 };
 
-/* How many tuples the rings of a policy could hold, at most 81. */
-EESP_API unsigned eesp_policy_tuples(const struct eesp_policy *policy);
+/*
+ * How many grants a policy could make: one for each pair of algorithms and each
+ * tuple that rings could hold, at most EESP_SUITES_MAX * 81.
+ */
+EESP_API unsigned eesp_policy_grants(const struct eesp_policy *policy);
 
 /*
- * Grant of tuple number index; client may be NULL. EESP_DROP_GENERATION: the
- * rings do not hold that tuple. EESP_ERR_ARGUMENT: index too high, a client
+ * Grant number index; client may be NULL. EESP_DROP_GENERATION: the rings do
+ * not hold that tuple. EESP_ERR_ARGUMENT: index too high, a client
  * without a client mode, or the keyring is itself a client's grant. Allocates.
  */
 EESP_API int eesp_policy_grant(const struct eesp_policy *policy,

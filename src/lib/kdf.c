@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "kdf.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "bytes.h"
@@ -46,6 +47,27 @@ unsigned eesp_kdfs(void)
 const char *eesp_kdf_name(unsigned index)
 {
     return index < KDFS ? kdfs[index]->name : NULL;
+}
+
+int eesp_kdf_once(const struct eesp_kdf *kdf, const uint8_t *key,
+                  const char label[2], const uint8_t *context,
+                  size_t context_length, uint8_t *out, size_t length)
+{
+    void *state = calloc(1, kdf->state_size);
+    int ret;
+
+    if (state == NULL)
+        return EESP_ERR_MEMORY;
+    ret = kdf->open(state);
+    if (ret == EESP_OK) {
+        ret = kdf->key(state, key);
+        if (ret == EESP_OK)
+            ret = kdf->derive(state, label, context, context_length, out,
+                              length);
+        kdf->close(state);
+    }
+    free(state);
+    return ret;
 }
 
 size_t eesp_fixed_data(const char label[2], const uint8_t *context,

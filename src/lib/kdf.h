@@ -56,6 +56,13 @@ size_t eesp_fixed_data(const char label[2], const uint8_t *context,
                        size_t context_length, size_t length,
                        uint8_t out[EESP_FIXED_DATA_MAX]);
 
+/*
+ * One derivation under a key that is not used again soon. Load time: allocates.
+ */
+int eesp_kdf_once(const struct eesp_kdf *kdf, const uint8_t *key,
+                  const char label[2], const uint8_t *context,
+                  size_t context_length, uint8_t *out, size_t length);
+
 /* Known answer of one KDF: EESP_OK or EESP_ERR_CRYPTO. */
 int eesp_kdf_selftest(const struct eesp_kdf *kdf);
 

@@ -44,8 +44,18 @@ struct eesp_granted {
 
 /* One generation tuple of a policy, and its derivation key. */
 struct eesp_master {
-    int     present;
-    uint8_t kdk[EESP_KDK_MAX];
+    int      present;
+    uint64_t until; /* CLOCK_BOOTTIME s when it opens no more, 0: no end */
+    uint8_t  kdk[EESP_KDK_MAX];
+};
+
+/* Algorithms under which a policy opens packets. */
+struct eesp_suite {
+    const struct eesp_kdf     *kdf;
+    enum eesp_aead_id          aead;
+    const struct eesp_granted *granted; /* the current one; NULL: roots */
+    /* By the state of each used level, mixed radix of EESP_STATES. */
+    struct eesp_master        *masters;
 };
 
 /* A sender that may speak for a domain. */
@@ -59,13 +69,12 @@ struct eesp_proxy {
 struct eesp_policy {
     struct eesp_policy_info     info;
     const struct eesp_keyring  *keyring;
-    const struct eesp_kdf      *kdf;
+    /* The first one seals, too; then those of "receive". */
+    struct eesp_suite           suites[EESP_SUITES_MAX];
+    unsigned                    suites_count;
     /* Indices into the keyring's keys by level and state, -1: none. */
     int                         ring[EESP_LEVELS][EESP_STATES];
-    /* Master by the state of each used level, mixed radix of EESP_STATES. */
-    struct eesp_master         *masters;
-    unsigned                    masters_count;
-    const struct eesp_granted  *granted;     /* the sending one, or NULL */
+    unsigned                    masters_count; /* of each suite */
     struct eesp_proxy          *proxies;     /* info.proxies, may be NULL */
     int                         send;        /* index of the sending one, -1 */
     uint64_t                    send_until;  /* CLOCK_BOOTTIME s, 0: no end */
@@ -82,6 +91,7 @@ struct eesp_keyring {
     size_t             masters_size;
     uint64_t           loaded;      /* seconds since 1970 at loading */
     uint64_t           loaded_boot; /* CLOCK_BOOTTIME s at loading */
+    uint64_t           until;       /* first of all masters', 0: no end */
 };
 
 /* Text that begins with "name: " for why; always returns EESP_ERR_KEYRING. */
@@ -118,12 +128,10 @@ int eesp_keyring_parse_granted(struct eesp_keyring *keyring,
 /* Each must belong to a policy: called when those are read. */
 int eesp_keyring_check_granted(const struct eesp_keyring *keyring,
                                const char *name, char why[EESP_WHY_LEN]);
-/* The one of an SPI that sends, NULL: none. */
-const struct eesp_granted *
-eesp_granted_current(const struct eesp_keyring *keyring, uint32_t spi);
 /* The one of a tuple, NULL: none. */
 const struct eesp_granted *
 eesp_granted_find(const struct eesp_keyring *keyring, uint32_t spi,
+                  enum eesp_kdf_id kdf, enum eesp_aead_id aead,
                   const uint32_t generations[EESP_LEVELS]);
 
 int eesp_policy_may_speak(const struct eesp_policy *policy, uint64_t id,

@@ -41,11 +41,10 @@ static int follows_granted(const struct eesp_keyring *old,
                            char why[EESP_WHY_LEN])
 {
     const struct eesp_granted *before =
-        eesp_granted_find(old, next->spi, next->generations);
+        eesp_granted_find(old, next->spi, next->kdf, next->aead,
+                          next->generations);
 
-    if (before == NULL || before->kdf != next->kdf ||
-        before->aead != next->aead ||
-        before->has_client != next->has_client ||
+    if (before == NULL || before->has_client != next->has_client ||
         before->client != next->client ||
         CRYPTO_memcmp(before->key.bytes, next->key.bytes,
                       sizeof(next->key.bytes)) == 0)

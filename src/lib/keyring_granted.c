@@ -72,7 +72,7 @@ static int parse_algorithms(struct eesp_granted *granted, const json_t *object,
     return EESP_OK;
 }
 
-/* Those of one SPI differ in their generations only, and one sends. */
+/* Those of one SPI and pair of algorithms differ in their generations. */
 static int check_others(const struct eesp_keyring *keyring,
                         const struct eesp_granted *granted, const char *what,
                         const char *name, char why[EESP_WHY_LEN])
@@ -85,15 +85,13 @@ static int check_others(const struct eesp_keyring *keyring,
 
         if (other->spi != granted->spi)
             continue;
-        if (other->kdf != granted->kdf)
-            member = "another \"eesp_kdf\" than";
-        else if (other->aead != granted->aead)
-            member = "another \"eesp_aead\" than";
-        else if (other->has_client != granted->has_client ||
-                 other->client != granted->client)
+        if (other->has_client != granted->has_client ||
+            other->client != granted->client)
             member = "another \"eesp_client\" than";
         else if (other->levels != granted->levels)
             member = "other levels in \"eesp_generations\" than";
+        else if (other->kdf != granted->kdf || other->aead != granted->aead)
+            continue;
         else if (memcmp(other->generations, granted->generations,
                         sizeof(granted->generations)) == 0)
             member = "the same \"eesp_generations\" as";
@@ -148,28 +146,21 @@ int eesp_keyring_parse_granted(struct eesp_keyring *keyring,
 }
 
 const struct eesp_granted *
-eesp_granted_current(const struct eesp_keyring *keyring, uint32_t spi)
-{
-    unsigned i;
-
-    for (i = 0; i < keyring->granted_count; i++)
-        if (keyring->granted[i].spi == spi &&
-            keyring->granted[i].key.info.state == EESP_CURRENT)
-            return &keyring->granted[i];
-    return NULL;
-}
-
-const struct eesp_granted *
 eesp_granted_find(const struct eesp_keyring *keyring, uint32_t spi,
+                  enum eesp_kdf_id kdf, enum eesp_aead_id aead,
                   const uint32_t generations[EESP_LEVELS])
 {
     unsigned i;
 
-    for (i = 0; i < keyring->granted_count; i++)
-        if (keyring->granted[i].spi == spi &&
-            memcmp(keyring->granted[i].generations, generations,
-                   sizeof(keyring->granted[i].generations)) == 0)
-            return &keyring->granted[i];
+    for (i = 0; i < keyring->granted_count; i++) {
+        const struct eesp_granted *granted = &keyring->granted[i];
+
+        if (granted->spi == spi && granted->kdf == kdf &&
+            granted->aead == aead &&
+            memcmp(granted->generations, generations,
+                   sizeof(granted->generations)) == 0)
+            return granted;
+    }
     return NULL;
 }
 
@@ -192,16 +183,35 @@ int eesp_keyring_check_granted(const struct eesp_keyring *keyring,
 int eesp_policy_find_granted(const struct eesp_policy_parser *p)
 {
     const struct eesp_keyring *keyring = p->keyring;
-    const uint32_t spi                 = p->policy->info.spi;
-    unsigned i;
+    unsigned i, k, any = 0;
 
-    p->policy->granted = eesp_granted_current(keyring, spi);
-    for (i = 0; i < keyring->granted_count && p->policy->granted == NULL; i++)
-        if (keyring->granted[i].spi == spi)
+    for (i = 0; i < keyring->granted_count; i++) {
+        const struct eesp_granted *granted = &keyring->granted[i];
+        struct eesp_suite *suite           = NULL;
+
+        if (granted->spi != p->policy->info.spi)
+            continue;
+        any = 1;
+        for (k = 0; k < p->policy->suites_count && suite == NULL; k++)
+            if (p->policy->suites[k].kdf->id == (uint8_t)granted->kdf &&
+                p->policy->suites[k].aead == granted->aead)
+                suite = &p->policy->suites[k];
+        if (suite == NULL)
+            return eesp_keyring_refuse(p->why, p->name, "%s: neither \"kdf\" "
+                                       "and \"aead\" nor \"receive\" has the "
+                                       "algorithms of its granted key \"%s\"; "
+                                       "make them anew with eesp grant",
+                                       p->what, granted->key.info.id);
+        if (granted->key.info.state == EESP_CURRENT)
+            suite->granted = granted;
+    }
+    for (k = 0; k < p->policy->suites_count && any; k++)
+        if (p->policy->suites[k].granted == NULL)
             return eesp_keyring_refuse(p->why, p->name, "%s: none of its "
-                                       "granted keys has \"eesp_state\" "
-                                       "\"current\"; make them anew with eesp "
-                                       "grant", p->what);
+                                       "granted keys for a pair of kdf and "
+                                       "aead has \"eesp_state\" \"current\"; "
+                                       "make them anew with eesp grant",
+                                       p->what);
     return EESP_OK;
 }
 
@@ -244,7 +254,7 @@ static int ring_key(const struct eesp_policy_parser *p, int level,
 static int take(const struct eesp_policy_parser *p,
                 const struct eesp_granted *granted)
 {
-    const struct eesp_granted *current = p->policy->granted;
+    const struct eesp_granted *current = p->policy->suites[0].granted;
     int level;
 
     for (level = 0; level < EESP_LEVELS; level++) {
@@ -270,16 +280,12 @@ static int take(const struct eesp_policy_parser *p,
 int eesp_policy_take_granted(const struct eesp_policy_parser *p)
 {
     const struct eesp_policy_info *info = &p->policy->info;
-    const struct eesp_granted *current  = p->policy->granted;
+    const struct eesp_granted *current  = p->policy->suites[0].granted;
     unsigned i, roots = 0;
     int level, state, ret = EESP_OK;
 
     if (current == NULL)
         return EESP_OK;
-    if (current->kdf != info->kdf)
-        return refuse(p, "\"kdf\" is not the \"eesp_kdf\" of");
-    if (current->aead != info->aead)
-        return refuse(p, "\"aead\" is not the \"eesp_aead\" of");
     if (current->levels != info->levels)
         return refuse(p, "\"levels\" are not the \"eesp_generations\" of");
     if (current->has_client && info->client == EESP_CLIENT_NONE)
@@ -290,6 +296,11 @@ int eesp_policy_take_granted(const struct eesp_policy_parser *p)
                 roots |= 1u << level;
     if (roots == info->levels)
         return refuse(p, "the root keys are there beside");
+    for (i = 1; i < p->policy->suites_count; i++)
+        if (memcmp(p->policy->suites[i].granted->generations,
+                   current->generations, sizeof(current->generations)) != 0)
+            return refuse(p, "the current ones of two pairs of kdf and aead "
+                             "differ in \"eesp_generations\" of");
     for (i = 0; i < p->keyring->granted_count && ret == EESP_OK; i++)
         if (p->keyring->granted[i].spi == info->spi)
             ret = take(p, &p->keyring->granted[i]);

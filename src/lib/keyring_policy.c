@@ -6,7 +6,6 @@
  */
 #include <string.h>
 
-#include "aead.h"
 #include "keyring_policy.h"
 #include "wire.h"
 
@@ -19,7 +18,7 @@ static const char *const known_members[] = {
     "compact_id", "epoch", "epoch_window", "phase_shift", "replay",
     "bind_destination", "confidentiality", "max_payload", "domain_id",
     "proxies", "commit", "client", "crypt_offset_max", "partitioned",
-    "partitions", "replay_window", NULL};
+    "partitions", "replay_window", "receive", NULL};
 
 static int only_known_members(const struct eesp_policy_parser *p)
 {
@@ -70,31 +69,15 @@ static int parse_name(const struct eesp_policy_parser *p)
     return EESP_OK;
 }
 
-static int parse_algorithms(const struct eesp_policy_parser *p)
+static int parse_profile(const struct eesp_policy_parser *p)
 {
-    struct eesp_policy_info *info = &p->policy->info;
     const char *profile = need_string(p, "profile");
-    const char *kdf     = profile ? need_string(p, "kdf") : NULL;
-    const char *aead    = kdf ? need_string(p, "aead") : NULL;
 
-    if (aead == NULL)
+    if (profile == NULL)
         return EESP_ERR_KEYRING;
     if (strcmp(profile, "sl1") != 0)
         return eesp_keyring_refuse(p->why, p->name, "%s: profile \"%.40s\" is "
                                    "not one of: sl1", p->what, profile);
-    p->policy->kdf = eesp_kdf_by_name(kdf);
-    if (p->policy->kdf == NULL)
-        return eesp_keyring_refuse(p->why, p->name, "%s: kdf \"%.40s\" is not "
-                                   "one of: cmac-aes256, hkdf-sha256, "
-                                   "hkdf-sha384, hkdf-sha512, hmac-sha256",
-                                   p->what, kdf);
-    info->kdf  = (enum eesp_kdf_id)p->policy->kdf->id;
-    info->aead = (enum eesp_aead_id)eesp_aead_id_by_name(aead);
-    if (info->aead == 0)
-        return eesp_keyring_refuse(p->why, p->name, "%s: aead \"%.40s\" is "
-                                   "not one of: aes-128-gcm, aes-256-gcm, "
-                                   "chacha20-poly1305, aes-256-gcm-siv, "
-                                   "aes-256-gmac", p->what, aead);
     return EESP_OK;
 }
 
@@ -212,7 +195,8 @@ static int parse_levels(const struct eesp_policy_parser *p)
                                        "\"%.40s\" must be one of domain, "
                                        "tenant, job, task, with a key id",
                                        p->what, member);
-        if (!find_ring(p, level, id) && p->policy->granted == NULL)
+        if (!find_ring(p, level, id) &&
+            p->policy->suites[0].granted == NULL)
             return eesp_keyring_refuse(p->why, p->name, "%s: no %s key has "
                                        "the id \"%s\"", p->what, member, id);
         info->levels |= 1u << level;
@@ -351,7 +335,9 @@ static int parse_policy(const struct eesp_policy_parser *p)
     if (ret == EESP_OK)
         ret = parse_name(p);
     if (ret == EESP_OK)
-        ret = parse_algorithms(p);
+        ret = parse_profile(p);
+    if (ret == EESP_OK)
+        ret = eesp_policy_parse_suites(p);
     if (ret == EESP_OK)
         ret = eesp_policy_find_granted(p);
     if (ret == EESP_OK)

@@ -22,6 +22,9 @@ struct eesp_policy_parser {
 /* Member "proxies": who may speak for which domains. */
 int eesp_policy_parse_proxies(const struct eesp_policy_parser *p);
 
+/* Members "kdf", "aead" and "receive". */
+int eesp_policy_parse_suites(const struct eesp_policy_parser *p);
+
 /* Looks for granted keys of the policy. */
 int eesp_policy_find_granted(const struct eesp_policy_parser *p);
 

@@ -65,19 +65,39 @@ static const char *contexts(const struct eesp_policy_info *info)
     return NULL;
 }
 
-/* What the algorithms and options ask of each other. */
-static const char *algorithms(const struct eesp_policy_info *info)
+/* Of a pair that seals or opens. */
+static const char *suite(const struct eesp_policy_info *info,
+                         enum eesp_kdf_id kdf, enum eesp_aead_id aead)
 {
-    if (info->confidentiality && info->aead == EESP_AEAD_AES_256_GMAC)
+    if (info->confidentiality && aead == EESP_AEAD_AES_256_GMAC)
         return "aead aes-256-gmac leaves payloads readable: it needs "
                "\"confidentiality\": false";
-    if (!info->confidentiality && info->aead != EESP_AEAD_AES_256_GMAC)
+    if (!info->confidentiality && aead != EESP_AEAD_AES_256_GMAC)
         return "\"confidentiality\": false needs the aead aes-256-gmac";
-    if (info->compact_id != 0 && info->selectors != EESP_SELECT_RANKS)
-        return "compact_id needs the selectors to be [\"ranks\"]";
-    if (info->commit && info->kdf == EESP_KDF_CMAC_AES256)
+    if (info->commit && kdf == EESP_KDF_CMAC_AES256)
         return "commit needs a kdf other than cmac-aes256, which does not "
                "resist collisions under a known key";
+    return NULL;
+}
+
+static const char *suites(const struct eesp_policy_info *info)
+{
+    const char *rule = suite(info, info->kdf, info->aead);
+    unsigned i;
+
+    for (i = 0; i < info->receive_count && rule == NULL; i++)
+        rule = suite(info, info->receive[i].kdf, info->receive[i].aead);
+    return rule;
+}
+
+/* What the options ask of each other. */
+static const char *options(const struct eesp_policy_info *info)
+{
+    if (info->compact_id != 0 && info->selectors != EESP_SELECT_RANKS)
+        return "compact_id needs the selectors to be [\"ranks\"]";
+    if (info->receive_count != 0 && info->compact_id != 0)
+        return "receive needs the full option, which names the algorithms: "
+               "leave compact_id out";
     if (info->commit && info->compact_id != 0)
         return "commit needs the full option: leave compact_id out";
     if (info->proxies != 0 && info->compact_id != 0)
@@ -101,6 +121,8 @@ const char *eesp_policy_broken_rule(const struct eesp_policy_info *info)
     if (rule == NULL)
         rule = contexts(info);
     if (rule == NULL)
-        rule = algorithms(info);
+        rule = suites(info);
+    if (rule == NULL)
+        rule = options(info);
     return rule;
 }

@@ -12,9 +12,9 @@
 enum { KEY_CACHE_DEFAULT = 512, REPLAY_TABLE_DEFAULT = 65536,
        REPLAY_TABLE_MAX = 1 << 26 };
 
-static void *kdf_state(const struct eesp_lane *lane, unsigned index)
+static void *kdf_state(const struct eesp_lane_suite *suite, unsigned index)
 {
-    return lane->kdf_states + index * lane->kdf_stride;
+    return suite->kdf_states + index * suite->kdf_stride;
 }
 
 /* Where a context has the id of the client; 0: keys are not a client's. */
@@ -34,36 +34,75 @@ static size_t client_offset(const struct eesp_policy_info *info)
  * Keys the KDF for every tuple now, so that no packet waits for it, and has one
  * more for the keys of clients, which come and go.
  */
+static int open_kdf(struct eesp_lane_suite *suite,
+                    const struct eesp_kdf *kdf,
+                    const struct eesp_master *masters, unsigned count)
+{
+    int ret = EESP_OK;
+    unsigned i;
+
+    suite->kdf_open   = 0;
+    suite->kdf_stride = (kdf->state_size + 63) & ~(size_t)63;
+    suite->kdf_size   = suite->kdf_stride * (count + 1);
+    suite->kdf_states = eesp_secret_alloc(suite->kdf_size);
+    if (suite->kdf_states == NULL)
+        return EESP_ERR_MEMORY;
+    for (i = 0; i <= count && ret == EESP_OK; i++) {
+        ret = kdf->open(kdf_state(suite, i));
+        if (ret != EESP_OK)
+            break;
+        suite->kdf_open++;
+        if (i < count && masters[i].present)
+            ret = kdf->key(kdf_state(suite, i), masters[i].kdk);
+    }
+    return ret;
+}
+
 int eesp_lane_open_kdf(struct eesp_lane *lane)
 {
     const struct eesp_policy *policy = lane->policy;
-    const struct eesp_kdf *kdf       = policy->kdf;
     int ret                          = EESP_OK;
     unsigned i;
 
-    lane->kdf_stride = (kdf->state_size + 63) & ~(size_t)63;
-    lane->kdf_size   = lane->kdf_stride * (policy->masters_count + 1);
-    lane->kdf_states = eesp_secret_alloc(lane->kdf_size);
-    if (lane->kdf_states == NULL)
-        return EESP_ERR_MEMORY;
-    lane->client_offset = client_offset(&policy->info);
-    for (i = 0; i <= policy->masters_count && ret == EESP_OK; i++) {
-        ret = kdf->open(kdf_state(lane, i));
-        if (ret != EESP_OK)
-            break;
-        lane->kdf_open++;
-        if (i < policy->masters_count && policy->masters[i].present)
-            ret = kdf->key(kdf_state(lane, i), policy->masters[i].kdk);
+    for (i = 0; i < policy->suites_count; i++) {
+        lane->suites[i].kdf_open   = 0;
+        lane->suites[i].kdf_states = NULL;
     }
+    lane->client_offset = client_offset(&policy->info);
+    for (i = 0; i < policy->suites_count && ret == EESP_OK; i++)
+        ret = open_kdf(&lane->suites[i], policy->suites[i].kdf,
+                       policy->suites[i].masters, policy->masters_count);
     return ret;
 }
 
 void eesp_lane_close_kdf(struct eesp_lane *lane)
 {
-    while (lane->kdf_open > 0)
-        lane->policy->kdf->close(kdf_state(lane, --lane->kdf_open));
-    eesp_secret_free(lane->kdf_states, lane->kdf_size);
-    lane->kdf_states = NULL;
+    unsigned i;
+
+    for (i = 0; i < lane->policy->suites_count; i++) {
+        struct eesp_lane_suite *suite = &lane->suites[i];
+
+        while (suite->kdf_open > 0)
+            lane->policy->suites[i].kdf->close(
+                kdf_state(suite, --suite->kdf_open));
+        eesp_secret_free(suite->kdf_states, suite->kdf_size);
+        suite->kdf_states = NULL;
+    }
+}
+
+static int open_caches(struct eesp_lane *lane, unsigned entries)
+{
+    size_t length = EESP_CONTEXT_FIXED +
+                    eesp_selectors_length(lane->policy->info.selectors);
+    unsigned i;
+
+    for (i = 0; i < lane->policy->suites_count; i++) {
+        lane->suites[i].keys = eesp_keycache_create(lane->suites[i].aead,
+                                                    length, entries);
+        if (lane->suites[i].keys == NULL)
+            return EESP_ERR_MEMORY;
+    }
+    return EESP_OK;
 }
 
 static int open_parts(struct eesp_lane *lane,
@@ -72,17 +111,14 @@ static int open_parts(struct eesp_lane *lane,
     unsigned sources = params->replay_table ? params->replay_table :
                                               REPLAY_TABLE_DEFAULT;
 
-    lane->gather_size = lane->aead->one_piece ?
+    lane->gather_size = lane->suites[0].aead->one_piece ?
                             EESP_INFO_LEN + lane->policy->info.max_payload + 3 :
                             EESP_GATHER_MAX;
     lane->gather      = eesp_secret_alloc(lane->gather_size);
     lane->nonce       = eesp_nonce_create();
-    lane->keys        = eesp_keycache_create(
-        lane->aead,
-        EESP_CONTEXT_FIXED +
-            eesp_selectors_length(lane->policy->info.selectors),
-        params->key_cache ? params->key_cache : KEY_CACHE_DEFAULT);
-    if (lane->gather == NULL || lane->nonce == NULL || lane->keys == NULL)
+    if (lane->gather == NULL || lane->nonce == NULL ||
+        open_caches(lane, params->key_cache ? params->key_cache :
+                                              KEY_CACHE_DEFAULT) != EESP_OK)
         return EESP_ERR_MEMORY;
     if (lane->policy->info.replay != EESP_REPLAY_OFF) {
         lane->replay = eesp_replay_create(sources,
@@ -118,11 +154,11 @@ void eesp_lane_fill_sending(struct eesp_lane *lane)
                                              header->options);
 }
 
-/* Says what the AEAD of the policy lacks here. */
-static int refuse_aead(const struct eesp_lane_params *params,
+/* Says what an AEAD of the policy lacks here. */
+static int refuse_aead(const struct eesp_lane_params *params, unsigned id,
                        char why[EESP_WHY_LEN])
 {
-    unsigned id = params->policy->info.aead, i;
+    unsigned i;
     const struct eesp_aead *aead, *last = NULL;
 
     for (i = 0; (aead = eesp_aead_at(i)) != NULL; i++)
@@ -135,6 +171,22 @@ static int refuse_aead(const struct eesp_lane_params *params,
              last && last->missing() ? ": " : "",
              last && last->missing() ? last->missing() : "");
     return EESP_ERR_UNSUPPORTED;
+}
+
+static int find_aeads(struct eesp_lane *lane,
+                      const struct eesp_lane_params *params,
+                      char why[EESP_WHY_LEN])
+{
+    unsigned i;
+
+    for (i = 0; i < params->policy->suites_count; i++) {
+        enum eesp_aead_id id = params->policy->suites[i].aead;
+
+        lane->suites[i].aead = eesp_aead_find(id, params->backend);
+        if (lane->suites[i].aead == NULL)
+            return refuse_aead(params, id, why);
+    }
+    return EESP_OK;
 }
 
 int eesp_lane_create(const struct eesp_lane_params *params,
@@ -162,11 +214,9 @@ int eesp_lane_create(const struct eesp_lane_params *params,
     lane->expect = params->expect & params->policy->info.selectors;
     if (params->values != NULL)
         lane->sending.values = *params->values;
-    lane->aead   = eesp_aead_find(params->policy->info.aead, params->backend);
-    if (lane->aead == NULL) {
-        ret = refuse_aead(params, why);
+    ret = find_aeads(lane, params, why);
+    if (ret != EESP_OK)
         goto out;
-    }
     lane->epoch_floor = params->policy->info.epoch;
     eesp_lane_fill_sending(lane);
     ret = open_parts(lane, params);
@@ -183,11 +233,14 @@ out:
 
 void eesp_lane_destroy(struct eesp_lane *lane)
 {
+    unsigned i;
+
     if (lane == NULL)
         return;
     eesp_lane_close_kdf(lane);
     eesp_replay_destroy(lane->replay);
-    eesp_keycache_destroy(lane->keys);
+    for (i = 0; i < EESP_SUITES_MAX; i++)
+        eesp_keycache_destroy(lane->suites[i].keys);
     eesp_nonce_destroy(lane->nonce);
     eesp_secret_free(lane->gather, lane->gather_size);
     explicit_bzero(lane, sizeof(*lane));
@@ -196,7 +249,7 @@ void eesp_lane_destroy(struct eesp_lane *lane)
 
 const char *eesp_lane_backend(const struct eesp_lane *lane)
 {
-    return lane->aead->backend;
+    return lane->suites[0].aead->backend;
 }
 
 uint64_t eesp_lane_incarnation(struct eesp_lane *lane)
@@ -240,39 +293,41 @@ void eesp_lane_counters(const struct eesp_lane *lane,
  * The KDF under the policy's derivation key or, in client mode, under that of
  * the client whom the context names: KDKc = KDF(KDK, "SD", client id).
  */
-static int keyed_kdf(struct eesp_lane *lane, const struct eesp_key_name *name,
-                     void **state_p)
+static int keyed_kdf(const struct eesp_lane *lane, unsigned suite,
+                     const struct eesp_key_name *name, void **state_p)
 {
-    const struct eesp_kdf *kdf = lane->policy->kdf;
+    const struct eesp_kdf *kdf         = lane->policy->suites[suite].kdf;
+    const struct eesp_granted *granted = lane->policy->suites[suite].granted;
     uint8_t kdk[EESP_KDK_MAX];
     int ret;
 
-    *state_p = kdf_state(lane, name->master);
+    *state_p = kdf_state(&lane->suites[suite], name->master);
     if (lane->client_offset == 0)
         return EESP_OK;
-    if (lane->policy->granted != NULL && lane->policy->granted->has_client)
+    if (granted != NULL && granted->has_client)
         return load64(name->context + lane->client_offset) ==
-                       lane->policy->granted->client ?
+                       granted->client ?
                    EESP_OK :
                    EESP_ERR_ARGUMENT; /* eesp_open() has looked before */
     ret = kdf->derive(*state_p, EESP_LABEL_CLIENT_KEY,
                       name->context + lane->client_offset, sizeof(uint64_t),
                       kdk, kdf->key_length);
-    *state_p = kdf_state(lane, lane->policy->masters_count);
+    *state_p = kdf_state(&lane->suites[suite], lane->policy->masters_count);
     if (ret == EESP_OK)
         ret = kdf->key(*state_p, kdk);
     explicit_bzero(kdk, sizeof(kdk));
     return ret;
 }
 
-static int derive_key(struct eesp_lane *lane, const struct eesp_key_name *name,
+static int derive_key(struct eesp_lane *lane, unsigned suite,
+                      const struct eesp_key_name *name,
                       struct eesp_key_slot *slot)
 {
-    const struct eesp_aead *aead = lane->aead;
-    const struct eesp_kdf *kdf   = lane->policy->kdf;
+    const struct eesp_aead *aead = lane->suites[suite].aead;
+    const struct eesp_kdf *kdf   = lane->policy->suites[suite].kdf;
     uint8_t out[EESP_AEAD_KEY_MAX + EESP_NONCE_LEN];
     void *state;
-    int ret = keyed_kdf(lane, name, &state);
+    int ret = keyed_kdf(lane, suite, name, &state);
 
     if (ret == EESP_OK)
         ret = kdf->derive(state, EESP_LABEL_DATA_KEY, name->context,
@@ -292,20 +347,22 @@ static int derive_key(struct eesp_lane *lane, const struct eesp_key_name *name,
     return ret;
 }
 
-int eesp_lane_key(struct eesp_lane *lane, struct eesp_key_name *name,
-                  struct eesp_key_slot **slot_p, int *derived)
+int eesp_lane_key(struct eesp_lane *lane, unsigned suite,
+                  struct eesp_key_name *name, struct eesp_key_slot **slot_p,
+                  int *derived)
 {
+    struct eesp_keycache *keys = lane->suites[suite].keys;
     struct eesp_key_slot *slot;
     int ret = EESP_OK;
 
     eesp_key_name_hash(name);
-    slot     = eesp_keycache_find(lane->keys, name);
+    slot     = eesp_keycache_find(keys, name);
     *derived = slot == NULL;
     if (slot != NULL) {
         lane->counters.cached++;
     } else {
-        slot = eesp_keycache_spare(lane->keys);
-        ret  = derive_key(lane, name, slot);
+        slot = eesp_keycache_spare(keys);
+        ret  = derive_key(lane, suite, name, slot);
     }
     *slot_p = ret == EESP_OK ? slot : NULL;
     return ret;

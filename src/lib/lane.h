@@ -19,16 +19,21 @@
  */
 #define EESP_GATHER_MAX 2048
 
-struct eesp_lane {
-    const struct eesp_policy *policy;
-    const struct eesp_aead   *aead;
-    struct eesp_nonce        *nonce;
-    struct eesp_keycache     *keys;
-    struct eesp_replay_table *replay; /* NULL: off */
+/* Keys under one of the policy's suites. */
+struct eesp_lane_suite {
+    const struct eesp_aead *aead;
+    struct eesp_keycache   *keys;
     /* Prepared derivation keys of every generation tuple, secret memory. */
     uint8_t *kdf_states;
     size_t   kdf_stride, kdf_size;
-    unsigned kdf_open;      /* the last one is for client keys */
+    unsigned kdf_open; /* the last one is for client keys */
+};
+
+struct eesp_lane {
+    const struct eesp_policy *policy;
+    struct eesp_nonce        *nonce;
+    struct eesp_replay_table *replay; /* NULL: off */
+    struct eesp_lane_suite    suites[EESP_SUITES_MAX]; /* 0 seals */
     size_t   client_offset; /* of the client's id in a context, 0: no client */
     struct eesp_header sending; /* what all headers sealed here share */
     size_t   header_length;
@@ -49,11 +54,13 @@ void eesp_lane_close_kdf(struct eesp_lane *lane);
 void eesp_lane_fill_sending(struct eesp_lane *lane);
 
 /*
- * Expanded data key and IV mask of name: from the cache, or derived into the
- * cache's spare slot, then *derived is 1 and the caller inserts or leaves it.
+ * Expanded data key and IV mask of name under a suite: from its cache, or
+ * derived into the cache's spare slot, then *derived is 1 and the caller
+ * inserts or leaves it.
  */
-int eesp_lane_key(struct eesp_lane *lane, struct eesp_key_name *name,
-                  struct eesp_key_slot **slot_p, int *derived);
+int eesp_lane_key(struct eesp_lane *lane, unsigned suite,
+                  struct eesp_key_name *name, struct eesp_key_slot **slot_p,
+                  int *derived);
 
 /*
  * (SID 4 | sequence 8) XOR IVMASK or, under flag P, (SID 4 | Session ID 2 |

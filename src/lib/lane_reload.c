@@ -14,8 +14,10 @@
 static const char *difference(const struct eesp_policy_info *a,
                               const struct eesp_policy_info *b)
 {
-    if (a->kdf != b->kdf || a->aead != b->aead)
-        return "kdf or aead";
+    if (a->kdf != b->kdf || a->aead != b->aead ||
+        a->receive_count != b->receive_count ||
+        memcmp(a->receive, b->receive, sizeof(a->receive)) != 0)
+        return "kdf, aead or receive";
     if (a->levels != b->levels)
         return "levels";
     if (a->selectors != b->selectors || a->compact_id != b->compact_id)
@@ -51,6 +53,7 @@ int eesp_lane_reload(struct eesp_lane *lane, const struct eesp_keyring *keyring,
     struct eesp_lane old = *lane; /* holds pointers to secrets, none itself */
     char what[100];
     const char *differs;
+    unsigned i;
     int ret;
 
     if (policy == NULL)
@@ -60,19 +63,18 @@ int eesp_lane_reload(struct eesp_lane *lane, const struct eesp_keyring *keyring,
         snprintf(what, sizeof(what), "has another %s", differs);
         return refuse(why, info, what);
     }
-    lane->policy   = policy;
-    lane->kdf_open = 0;
-    ret            = eesp_lane_open_kdf(lane);
+    lane->policy = policy;
+    ret          = eesp_lane_open_kdf(lane);
     if (ret != EESP_OK) {
         eesp_lane_close_kdf(lane);
-        lane->policy     = old.policy;
-        lane->kdf_states = old.kdf_states;
-        lane->kdf_open   = old.kdf_open;
+        lane->policy = old.policy;
+        memcpy(lane->suites, old.suites, sizeof(lane->suites));
         snprintf(why, EESP_WHY_LEN, "lane: %s", eesp_strerror(ret));
         return ret;
     }
     eesp_lane_close_kdf(&old);
-    eesp_keycache_clear(lane->keys);
+    for (i = 0; i < policy->suites_count; i++)
+        eesp_keycache_clear(lane->suites[i].keys);
     eesp_lane_fill_sending(lane);
     return EESP_OK;
 }

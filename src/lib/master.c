@@ -5,7 +5,6 @@
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "bytes.h"
@@ -59,22 +58,22 @@ static size_t put_root(uint8_t *out, const struct eesp_key *key)
     return (size_t)(p - out) + 6 + key->info.length;
 }
 
-static size_t put_info(uint8_t *out, const struct eesp_policy_info *info)
+static size_t put_info(uint8_t *out, const struct eesp_policy_info *info,
+                       const struct eesp_suite *suite)
 {
     uint8_t *p = out;
 
     memcpy(p, KDK_LABEL, sizeof(KDK_LABEL)); /* with its NUL, the 00 */
     p   += sizeof(KDK_LABEL);
     *p++ = FORMAT << 4 | PROFILE;
-    *p++ = (uint8_t)info->kdf;
-    *p++ = (uint8_t)info->aead;
+    *p++ = suite->kdf->id;
+    *p++ = (uint8_t)suite->aead;
     *p++ = (uint8_t)info->levels;
     store32(p, info->spi);
     return (size_t)(p - out) + 4;
 }
 
-/* State of a level's key in tuple number *index, which loses that digit. */
-static unsigned take_state(unsigned *index)
+unsigned eesp_master_state(unsigned *index)
 {
     unsigned state = *index % EESP_STATES;
 
@@ -82,9 +81,8 @@ static unsigned take_state(unsigned *index)
     return state;
 }
 
-/* Full generations of a tuple, unused levels 0; whether it has all keys. */
-static int tuple_generations(const struct eesp_policy *policy, unsigned index,
-                             uint32_t generations[EESP_LEVELS])
+int eesp_master_tuple(const struct eesp_policy *policy, unsigned index,
+                      uint32_t generations[EESP_LEVELS])
 {
     int level, key;
 
@@ -92,7 +90,7 @@ static int tuple_generations(const struct eesp_policy *policy, unsigned index,
     for (level = 0; level < EESP_LEVELS; level++) {
         if (!(policy->info.levels & 1u << level))
             continue;
-        key = policy->ring[level][take_state(&index)];
+        key = policy->ring[level][eesp_master_state(&index)];
         if (key < 0)
             return 0;
         generations[level] = policy->keyring->keys[key].info.generation;
@@ -100,33 +98,48 @@ static int tuple_generations(const struct eesp_policy *policy, unsigned index,
     return 1;
 }
 
+/* When a key's lifetime ends: *until becomes that, if it is sooner. */
+static void take_end(const struct eesp_keyring *keyring,
+                     const struct eesp_key_info *key, uint64_t *until)
+{
+    uint64_t end = key->expires - keyring->loaded + keyring->loaded_boot;
+
+    if (key->expires != 0 && (*until == 0 || end < *until))
+        *until = end;
+}
+
 /* A tuple that was not granted stays absent. */
-static void copy_tuple(const struct eesp_policy *policy, unsigned index,
+static void copy_tuple(const struct eesp_policy *policy,
+                       const struct eesp_suite *suite, unsigned index,
                        struct eesp_master *master)
 {
     uint32_t generations[EESP_LEVELS];
     const struct eesp_granted *granted;
 
-    if (!tuple_generations(policy, index, generations))
+    if (!eesp_master_tuple(policy, index, generations))
         return;
     granted = eesp_granted_find(policy->keyring, policy->info.spi,
+                                (enum eesp_kdf_id)suite->kdf->id, suite->aead,
                                 generations);
     if (granted == NULL)
         return;
-    memcpy(master->kdk, granted->key.bytes, policy->kdf->key_length);
+    memcpy(master->kdk, granted->key.bytes, suite->kdf->key_length);
     master->present = 1;
+    if (granted->key.info.state != EESP_CURRENT)
+        take_end(policy->keyring, &granted->key.info, &master->until);
 }
 
-static int derive_tuple(const struct eesp_policy *policy, unsigned index,
+static int derive_tuple(const struct eesp_policy *policy,
+                        const struct eesp_suite *suite, unsigned index,
                         struct eesp_master *master)
 {
     const struct eesp_keyring *keyring = policy->keyring;
     uint8_t ikm[IKM_MAX], prk[PRK_LEN], info[64];
-    size_t length = 0;
+    size_t length = 0, info_length = put_info(info, &policy->info, suite);
     int level, ret = EESP_OK;
 
-    if (policy->granted != NULL) {
-        copy_tuple(policy, index, master);
+    if (suite->granted != NULL) {
+        copy_tuple(policy, suite, index, master);
         return EESP_OK;
     }
     for (level = 0; level < EESP_LEVELS; level++) {
@@ -134,18 +147,20 @@ static int derive_tuple(const struct eesp_policy *policy, unsigned index,
 
         if (!(policy->info.levels & 1u << level))
             continue;
-        key = policy->ring[level][take_state(&index)];
+        key = policy->ring[level][eesp_master_state(&index)];
         if (key < 0)
             goto out; /* the ring has no such key: the tuple stays absent */
         length += put_root(ikm + length, &keyring->keys[key]);
+        if (keyring->keys[key].info.state == EESP_PREVIOUS)
+            take_end(keyring, &keyring->keys[key].info, &master->until);
     }
     ret = hkdf(EVP_KDF_HKDF_MODE_EXTRACT_ONLY, ikm, length,
                OSSL_KDF_PARAM_SALT, MASTER_LABEL, strlen(MASTER_LABEL), prk,
                sizeof(prk));
     if (ret == EESP_OK)
         ret = hkdf(EVP_KDF_HKDF_MODE_EXPAND_ONLY, prk, sizeof(prk),
-                   OSSL_KDF_PARAM_INFO, info, put_info(info, &policy->info),
-                   master->kdk, policy->kdf->key_length);
+                   OSSL_KDF_PARAM_INFO, info, info_length, master->kdk,
+                   suite->kdf->key_length);
     master->present = ret == EESP_OK;
 out:
     explicit_bzero(ikm, sizeof(ikm));
@@ -157,13 +172,10 @@ out:
 static int sends_now(const struct eesp_keyring *keyring,
                      const struct eesp_key_info *key, uint64_t *until)
 {
-    uint64_t end = key->expires - keyring->loaded + keyring->loaded_boot;
-
     if (key->not_before > keyring->loaded ||
         (key->expires != 0 && key->expires <= keyring->loaded))
         return 0;
-    if (key->expires != 0 && (*until == 0 || end < *until))
-        *until = end;
+    take_end(keyring, key, until);
     return 1;
 }
 
@@ -179,8 +191,8 @@ static void choose_sender(struct eesp_policy *policy)
     int level;
 
     policy->send = -1;
-    if (policy->granted != NULL &&
-        !sends_now(keyring, &policy->granted->key.info, &until))
+    if (policy->suites[0].granted != NULL &&
+        !sends_now(keyring, &policy->suites[0].granted->key.info, &until))
         return;
     for (level = 0; level < EESP_LEVELS; level++) {
         int key = policy->ring[level][EESP_CURRENT];
@@ -207,14 +219,35 @@ static unsigned tuples(const struct eesp_policy *policy)
     return count;
 }
 
+/* All tuples of one suite, into masters. */
+static int derive_suite(struct eesp_keyring *keyring,
+                        const struct eesp_policy *policy,
+                        struct eesp_suite *suite, struct eesp_master *masters)
+{
+    unsigned index;
+    int ret = EESP_OK;
+
+    suite->masters = masters;
+    for (index = 0; index < policy->masters_count && ret == EESP_OK; index++) {
+        uint64_t until;
+
+        ret   = derive_tuple(policy, suite, index, &masters[index]);
+        until = masters[index].until;
+        if (until != 0 && (keyring->until == 0 || until < keyring->until))
+            keyring->until = until;
+    }
+    return ret;
+}
+
 int eesp_masters_derive(struct eesp_keyring *keyring, const char *name,
                         char why[EESP_WHY_LEN])
 {
     size_t total = 0, used = 0;
-    unsigned i, index;
+    unsigned i, k;
 
     for (i = 0; i < keyring->policies_count; i++)
-        total += tuples(&keyring->policies[i]);
+        total += keyring->policies[i].suites_count *
+                 tuples(&keyring->policies[i]);
     keyring->masters_size = total * sizeof(*keyring->masters);
     keyring->masters      = eesp_secret_alloc(keyring->masters_size);
     if (keyring->masters == NULL)
@@ -222,20 +255,21 @@ int eesp_masters_derive(struct eesp_keyring *keyring, const char *name,
     for (i = 0; i < keyring->policies_count; i++) {
         struct eesp_policy *policy = &keyring->policies[i];
 
-        policy->masters       = keyring->masters + used;
         policy->masters_count = tuples(policy);
-        used                 += policy->masters_count;
-        for (index = 0; index < policy->masters_count; index++)
-            if (derive_tuple(policy, index, &policy->masters[index]) !=
-                EESP_OK)
+        for (k = 0; k < policy->suites_count; k++) {
+            if (derive_suite(keyring, policy, &policy->suites[k],
+                             keyring->masters + used) != EESP_OK)
                 return eesp_keyring_refuse(why, name, "libcrypto refused "
                                            "HKDF with SHA-256");
+            used += policy->masters_count;
+        }
         choose_sender(policy);
     }
     return EESP_OK;
 }
 
 int eesp_master_find(const struct eesp_policy *policy,
+                     const struct eesp_suite *suite,
                      const uint8_t generations[EESP_LEVELS], unsigned mask)
 {
     unsigned radix = 1, index = 0;
@@ -261,7 +295,7 @@ int eesp_master_find(const struct eesp_policy *policy,
         radix *= EESP_STATES;
     }
     /* Granted keys need not be all that the generations could make. */
-    return policy->masters[index].present ? (int)index : EESP_DROP_GENERATION;
+    return suite->masters[index].present ? (int)index : EESP_DROP_GENERATION;
 }
 
 void eesp_master_generations(const struct eesp_policy *policy, unsigned index,
@@ -273,7 +307,7 @@ void eesp_master_generations(const struct eesp_policy *policy, unsigned index,
         int key = -1;
 
         if (policy->info.levels & 1u << level)
-            key = policy->ring[level][take_state(&index)];
+            key = policy->ring[level][eesp_master_state(&index)];
         generations[level] =
             key < 0 ? 0 : (uint8_t)policy->keyring->keys[key].info.generation;
     }
@@ -287,114 +321,25 @@ void eesp_policy_generations(const struct eesp_policy *policy,
         eesp_master_generations(policy, (unsigned)policy->send, generations);
 }
 
-unsigned eesp_policy_tuples(const struct eesp_policy *policy)
-{
-    return policy->masters_count;
-}
-
-/* State and lifetime of a tuple: that of the keys it is made from. */
-static void grant_lifetime(const struct eesp_policy *policy, unsigned index,
-                           struct eesp_grant *grant)
-{
-    int level;
-
-    grant->state = EESP_CURRENT;
-    if (policy->granted != NULL) {
-        const struct eesp_granted *granted = eesp_granted_find(
-            policy->keyring, policy->info.spi, grant->generations);
-
-        grant->not_before = granted->key.info.not_before;
-        grant->expires    = granted->key.info.expires;
-    }
-    for (level = 0; level < EESP_LEVELS; level++) {
-        const struct eesp_key_info *key;
-
-        if (!(policy->info.levels & 1u << level))
-            continue;
-        key = &policy->keyring->keys[policy->ring[level][take_state(&index)]]
-                   .info;
-        if (key->state == EESP_NEXT || grant->state == EESP_CURRENT)
-            grant->state = key->state;
-        if (key->not_before > grant->not_before)
-            grant->not_before = key->not_before;
-        if (key->expires != 0 &&
-            (grant->expires == 0 || key->expires < grant->expires))
-            grant->expires = key->expires;
-    }
-}
-
-/* KDKc = KDF(KDK, "SD", client id), wire-format section 3. */
-static int client_key(const struct eesp_policy *policy, const uint8_t *kdk,
-                      uint64_t client, uint8_t *out)
-{
-    void *state = calloc(1, policy->kdf->state_size);
-    uint8_t id[sizeof(client)];
-    int ret;
-
-    if (state == NULL)
-        return EESP_ERR_MEMORY;
-    store64(id, client);
-    ret = policy->kdf->open(state);
-    if (ret == EESP_OK) {
-        ret = policy->kdf->key(state, kdk);
-        if (ret == EESP_OK)
-            ret = policy->kdf->derive(state, EESP_LABEL_CLIENT_KEY, id,
-                                      sizeof(id), out,
-                                      policy->kdf->key_length);
-        policy->kdf->close(state);
-    }
-    free(state);
-    return ret;
-}
-
-int eesp_policy_grant(const struct eesp_policy *policy, unsigned index,
-                      const uint64_t *client, struct eesp_grant *grant)
-{
-    const uint8_t *kdk;
-
-    memset(grant, 0, sizeof(*grant));
-    if (index >= policy->masters_count ||
-        (client != NULL && policy->info.client == EESP_CLIENT_NONE) ||
-        (policy->granted != NULL && policy->granted->has_client))
-        return EESP_ERR_ARGUMENT;
-    if (!policy->masters[index].present)
-        return EESP_DROP_GENERATION;
-    kdk = policy->masters[index].kdk;
-    tuple_generations(policy, index, grant->generations);
-    grant_lifetime(policy, index, grant);
-    grant->length = policy->kdf->key_length;
-    if (client != NULL)
-        return client_key(policy, kdk, *client, grant->key);
-    memcpy(grant->key, kdk, grant->length);
-    return EESP_OK;
-}
-
 int eesp_policy_check_value(const struct eesp_policy *policy,
                             const uint8_t generations[EESP_LEVELS],
                             uint8_t value[EESP_CHECK_VALUE_LEN])
 {
-    int index   = eesp_master_find(policy, generations, 0xff);
-    void *state = NULL;
-    int ret     = index;
+    const struct eesp_suite *suite = &policy->suites[0];
+    int index = eesp_master_find(policy, suite, generations, 0xff);
 
     memset(value, 0, EESP_CHECK_VALUE_LEN);
     if (index < 0)
-        return ret;
-    if (policy->granted != NULL && policy->granted->has_client)
+        return index;
+    if (suite->granted != NULL && suite->granted->has_client)
         return EESP_ERR_UNSUPPORTED; /* it needs the key that the client's
                                         was made from */
-    state = calloc(1, policy->kdf->state_size);
-    if (state == NULL)
-        return EESP_ERR_MEMORY;
-    ret = policy->kdf->open(state);
-    if (ret != EESP_OK)
-        goto out;
-    ret = policy->kdf->key(state, policy->masters[index].kdk);
-    if (ret == EESP_OK)
-        ret = policy->kdf->derive(state, EESP_LABEL_CHECK_VALUE, NULL, 0,
-                                  value, EESP_CHECK_VALUE_LEN);
-    policy->kdf->close(state);
-out:
-    free(state);
-    return ret;
+    return eesp_kdf_once(suite->kdf, suite->masters[index].kdk,
+                         EESP_LABEL_CHECK_VALUE, NULL, 0, value,
+                         EESP_CHECK_VALUE_LEN);
+}
+
+int eesp_keyring_stale(const struct eesp_keyring *keyring)
+{
+    return keyring->until != 0 && eesp_boot_seconds() >= keyring->until;
 }

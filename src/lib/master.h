@@ -21,7 +21,15 @@ int eesp_masters_derive(struct eesp_keyring *keyring, const char *name,
  * Constant time in the size of the rings: at most 12 comparisons.
  */
 int eesp_master_find(const struct eesp_policy *policy,
+                     const struct eesp_suite *suite,
                      const uint8_t generations[EESP_LEVELS], unsigned mask);
+
+/* State of a level's key in tuple number *index, which loses that digit. */
+unsigned eesp_master_state(unsigned *index);
+
+/* Full generations of a tuple, unused levels 0; whether it has all keys. */
+int eesp_master_tuple(const struct eesp_policy *policy, unsigned index,
+                      uint32_t generations[EESP_LEVELS]);
 
 /* Generations of a tuple, modulo 256; unused levels 0. */
 void eesp_master_generations(const struct eesp_policy *policy, unsigned index,

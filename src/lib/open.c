@@ -26,6 +26,7 @@ struct incoming {
     uint8_t                     copy[EESP_HEADER_MAX + EESP_EXPOSED_MAX];
     struct eesp_replay_source   source;
     struct eesp_replay_entry   *entry; /* NULL: no replay check */
+    unsigned                    suite; /* of the policy's */
     int                         master;
 };
 
@@ -45,9 +46,24 @@ static int read_header(struct incoming *in, const uint8_t *packet,
     return eesp_header_read(in->copy, size, &in->header);
 }
 
+/* Whose algorithms the header names: EESP_SUITES_MAX if none accepted. */
+static unsigned find_suite(const struct eesp_policy_info *policy,
+                           const struct eesp_header *header)
+{
+    unsigned i;
+
+    if (header->kdf == policy->kdf && header->aead == policy->aead)
+        return 0;
+    for (i = 0; i < policy->receive_count; i++)
+        if (header->kdf == policy->receive[i].kdf &&
+            header->aead == policy->receive[i].aead)
+            return i + 1;
+    return EESP_SUITES_MAX;
+}
+
 /* The packet says what the policy of its SPI says, and nothing else. */
 static int check_policy(const struct eesp_policy_info *policy,
-                        const struct eesp_header *header)
+                        const struct eesp_header *header, unsigned *suite)
 {
     unsigned flags = policy->flags;
 
@@ -55,14 +71,15 @@ static int check_policy(const struct eesp_policy_info *policy,
         flags |= EESP_FLAG_PROXIED; /* and then see check_origin() */
     if (header->spi != policy->spi)
         return EESP_DROP_SPI;
+    *suite = 0;
     if (policy->compact_id != 0)
         return header->compact &&
                        header->combination_id == policy->compact_id ?
                    EESP_OK :
                    EESP_DROP_POLICY;
-    return !header->compact && header->profile == 0 &&
-                   header->kdf == policy->kdf &&
-                   header->aead == policy->aead && header->flags == flags &&
+    *suite = find_suite(policy, header);
+    return *suite != EESP_SUITES_MAX && !header->compact &&
+                   header->profile == 0 && header->flags == flags &&
                    header->levels == policy->levels &&
                    header->selectors == policy->selectors &&
                    header->phase_shift == policy->phase_shift ?
@@ -168,9 +185,11 @@ static int check_replay(const struct eesp_lane *lane, struct incoming *in)
 static int is_granted_client(const struct eesp_policy *policy,
                              const struct eesp_header *header)
 {
-    if (policy->granted == NULL || !policy->granted->has_client)
+    const struct eesp_granted *granted = policy->suites[0].granted;
+
+    if (granted == NULL || !granted->has_client)
         return 1;
-    return policy->granted->client ==
+    return granted->client ==
            (policy->info.client == EESP_CLIENT_SOURCE ?
                 header->source_id :
                 header->destination_id);
@@ -179,16 +198,22 @@ static int is_granted_client(const struct eesp_policy *policy,
 static int check(struct eesp_lane *lane, struct incoming *in)
 {
     struct eesp_header *header = &in->header;
-    int ret = check_policy(&lane->policy->info, header);
+    const struct eesp_suite *suite;
+    uint64_t until;
+    int ret = check_policy(&lane->policy->info, header, &in->suite);
 
     if (ret != EESP_OK)
         return ret;
     if (!is_granted_client(lane->policy, header))
         return EESP_DROP_POLICY;
-    in->master = eesp_master_find(lane->policy, header->generations,
+    suite      = &lane->policy->suites[in->suite];
+    in->master = eesp_master_find(lane->policy, suite, header->generations,
                                   header->compact ? 3 : 0xff);
     if (in->master < 0)
         return in->master;
+    until = suite->masters[in->master].until;
+    if (until != 0 && eesp_boot_seconds() >= until)
+        return EESP_DROP_GENERATION; /* a previous key, and its grace is over */
     ret = check_epoch(lane, header->epoch);
     if (ret == EESP_OK)
         ret = check_destination(lane, header);
@@ -224,7 +249,7 @@ static int check_payload(const struct eesp_policy_info *policy,
 
 /* As decrypt(), with readable bytes in front of the ciphertext. */
 static __attribute__((noinline, cold)) int
-decrypt_exposed(struct eesp_lane *lane, struct incoming *in,
+decrypt_exposed(const struct eesp_aead *aead, struct incoming *in,
                 struct eesp_key_slot *slot,
                 const uint8_t nonce[EESP_NONCE_LEN], const uint8_t *packet,
                 size_t body, uint8_t *plaintext, const uint8_t *icv)
@@ -237,30 +262,31 @@ decrypt_exposed(struct eesp_lane *lane, struct incoming *in,
         return EESP_DROP_OFFSET;
     /* Associated data, from where nobody can write to it. */
     memcpy(copy, packet, exposed);
-    ret = lane->aead->decrypt(slot->aead, nonce, in->copy,
-                              in->header.length + exposed, packet + exposed,
-                              body - exposed, plaintext + exposed, icv);
+    ret = aead->decrypt(slot->aead, nonce, in->copy,
+                        in->header.length + exposed, packet + exposed,
+                        body - exposed, plaintext + exposed, icv);
     if (ret == EESP_OK)
         memcpy(plaintext, copy, exposed);
     return ret;
 }
 
 /* Opens what lies behind the header under the key in slot. */
-static int decrypt(struct eesp_lane *lane, struct incoming *in,
+static int decrypt(const struct eesp_lane *lane, struct incoming *in,
                    struct eesp_key_slot *slot, const uint8_t *packet,
                    size_t body, uint8_t *plaintext)
 {
     const struct eesp_header *header = &in->header;
+    const struct eesp_aead *aead     = lane->suites[in->suite].aead;
     uint8_t nonce[EESP_NONCE_LEN], icv[EESP_ICV_LEN];
 
     packet += header->length;
     eesp_lane_nonce(lane, header, slot->mask, nonce);
     memcpy(icv, packet + body, EESP_ICV_LEN);
     if (header->crypt_offset != 0)
-        return decrypt_exposed(lane, in, slot, nonce, packet, body, plaintext,
+        return decrypt_exposed(aead, in, slot, nonce, packet, body, plaintext,
                                icv);
-    return lane->aead->decrypt(slot->aead, nonce, in->copy, header->length,
-                               packet, body, plaintext, icv);
+    return aead->decrypt(slot->aead, nonce, in->copy, header->length, packet,
+                         body, plaintext, icv);
 }
 
 static int find_and_decrypt(struct eesp_lane *lane, struct incoming *in,
@@ -268,6 +294,7 @@ static int find_and_decrypt(struct eesp_lane *lane, struct incoming *in,
                             uint8_t *plaintext)
 {
     const struct eesp_header *header = &in->header;
+    struct eesp_keycache *keys       = lane->suites[in->suite].keys;
     struct eesp_key_name name;
     struct eesp_key_slot *slot;
     int ret, derived;
@@ -276,7 +303,7 @@ static int find_and_decrypt(struct eesp_lane *lane, struct incoming *in,
     name.length = (uint16_t)eesp_context_build(
         &lane->policy->info, header, eesp_lane_incarnation(lane),
         name.context);
-    ret = eesp_lane_key(lane, &name, &slot, &derived);
+    ret = eesp_lane_key(lane, in->suite, &name, &slot, &derived);
     if (ret != EESP_OK)
         return ret;
     if (lane->policy->info.commit &&
@@ -286,9 +313,9 @@ static int find_and_decrypt(struct eesp_lane *lane, struct incoming *in,
     else
         ret = decrypt(lane, in, slot, packet, body, plaintext);
     if (derived && ret == EESP_OK)
-        eesp_keycache_insert(lane->keys, &name);
+        eesp_keycache_insert(keys, &name);
     else if (derived)
-        eesp_keycache_forget(lane->keys);
+        eesp_keycache_forget(keys);
     return ret;
 }
 

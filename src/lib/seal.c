@@ -75,8 +75,9 @@ static int encrypt(struct eesp_lane *lane, struct eesp_key_slot *slot,
     }
     if (exposed > 0)
         take_exposed(parts, exposed, aad + header->length);
-    ret = lane->aead->seal(slot->aead, nonce, aad, header->length + exposed,
-                           parts, count, out + exposed, icv);
+    ret = lane->suites[0].aead->seal(slot->aead, nonce, aad,
+                                     header->length + exposed, parts, count,
+                                     out + exposed, icv);
     /* What is authenticated goes out, whatever becomes of the source. */
     if (ret == EESP_OK && exposed > 0)
         memcpy(out, aad + header->length, exposed);
@@ -123,7 +124,7 @@ seal(struct eesp_lane *lane, struct eesp_header *header, unsigned master,
     name.length = (uint16_t)eesp_context_build(&lane->policy->info, header,
                                                destination_incarnation,
                                                name.context);
-    ret = eesp_lane_key(lane, &name, &slot, &derived);
+    ret = eesp_lane_key(lane, 0, &name, &slot, &derived);
     if (ret != EESP_OK)
         return ret;
     if (header->options & EESP_HAS_COMMITMENT) {
@@ -136,7 +137,7 @@ seal(struct eesp_lane *lane, struct eesp_header *header, unsigned master,
     if (ret != EESP_OK)
         return ret;
     if (derived)
-        eesp_keycache_insert(lane->keys, &name);
+        eesp_keycache_insert(lane->suites[0].keys, &name);
     memcpy(packet + header->length + body, icv, EESP_ICV_LEN);
     memcpy(packet, built, header->length);
     *length_p = header->length + body + EESP_ICV_LEN;

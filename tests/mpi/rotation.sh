@@ -161,6 +161,26 @@ granted() {
     well "$name" 9
 }
 
+# The grace of a previous key ends while the job runs: the keyring is read anew
+# without it, though nobody touched the file.
+grace() {
+    local name="a previous key is dropped when its time has come"
+    "$EESP_BIN" keygen --levels domain,job --force --out "$ring" \
+        >"$work/keygen" 2>&1
+    "$EESP_BIN" rotate --keyring "$ring" --level domain stage \
+        >"$work/rotate" 2>&1
+    "$EESP_BIN" rotate --keyring "$ring" --level domain promote \
+        >"$work/rotate" 2>&1
+    jq '(.keys[] | select(.eesp_state == "previous")).exp = (now | floor) + 3' \
+        "$ring" >"$ring.new" && chmod 600 "$ring.new" && mv "$ring.new" "$ring"
+    if job flood 5 tcp; then
+        well "$name" "$np"
+    else
+        not_ok "$name" "the job did not start"
+        wait "$running"
+    fi
+}
+
 grant() {
     "$EESP_BIN" grant --keyring "$ring" --policy ranks --force \
         --out "$ring.granted" >"$work/grant" 2>&1 && return
@@ -218,12 +238,13 @@ done
 missed=1
 late tcp
 granted tcp
+grace
 
 refused "an older keyring" 'generation' older
 refused "half a keyring" "$ring" damaged
 refused "a keyring that is not there" "$ring" gone
 refused "a keyring that lies open" 'chmod 0600' open_to_all
-refused "another cipher" 'kdf or aead' another_cipher
+refused "another cipher" 'kdf, aead or receive' another_cipher
 
 # Wire-up comes two rotations after the addresses were made.
 "$EESP_BIN" keygen --levels domain,job --force --out "$ring" \

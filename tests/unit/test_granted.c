@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* granted keys: they do what the roots would, for what was granted only. */
+#include "aead.h"
+#include "kdf.h"
 #include "ring.h"
 
 enum { PACKET = 256 };
@@ -25,7 +27,7 @@ static json_t *granted(json_t *ring, const uint64_t *client)
     struct eesp_grant g;
     unsigned i;
 
-    for (i = 0; i < eesp_policy_tuples(policy); i++) {
+    for (i = 0; i < eesp_policy_grants(policy); i++) {
         int ret = eesp_policy_grant(policy, i, client, &g);
         char k[100];
         json_t *key;
@@ -36,8 +38,9 @@ static json_t *granted(json_t *ring, const uint64_t *client)
         base64url(g.key, g.length, k);
         key = json_pack("{s:s,s:s,s:s,s:s,s:i,s:s,s:s,s:{s:i,s:i},s:s}", "kty",
                         "oct", "kid", "g", "k", k, "eesp_level", "master",
-                        "eesp_spi", RING_SPI, "eesp_kdf", "cmac-aes256",
-                        "eesp_aead", "aes-256-gcm", "eesp_generations",
+                        "eesp_spi", RING_SPI, "eesp_kdf",
+                        eesp_kdf_by_id(g.kdf)->name, "eesp_aead",
+                        eesp_aead_find(g.aead, NULL)->name, "eesp_generations",
                         "domain", (int)g.generations[EESP_DOMAIN], "job",
                         (int)g.generations[EESP_JOB], "eesp_state",
                         eesp_key_state_name(g.state));
@@ -48,6 +51,19 @@ static json_t *granted(json_t *ring, const uint64_t *client)
     }
     eesp_keyring_free(keyring);
     return made;
+}
+
+/* A ring is refused once key has that member. */
+static void defect(json_t *ring, size_t key, const char *member,
+                   const char *value, const char *wanted)
+{
+    struct eesp_keyring *keyring;
+    char why[EESP_WHY_LEN];
+
+    json_object_set_new(ring_key(ring, key), member, json_string(value));
+    assert_int_equal(ring_try(ring, &keyring, why), EESP_ERR_KEYRING);
+    if (strstr(why, wanted) == NULL)
+        fail_msg("\"%s\" does not say: %s", why, wanted);
 }
 
 /* What opening gives, with source sealing to 9; gives up both rings. */
@@ -91,6 +107,36 @@ static void as_the_roots(void **unused)
                      EESP_DROP_GENERATION);
     assert_int_equal(pass(roots(7), roots(9), 5), EESP_DROP_GENERATION);
     assert_int_equal(pass(roots(9), roots(7), 5), EESP_DROP_GENERATION);
+}
+
+/* With a second pair of algorithms: a grant has keys for both. */
+static json_t *two_pairs(const char *kdf, const char *other)
+{
+    json_t *ring = roots(7);
+
+    json_object_update_new(
+        ring_policy(ring, 0),
+        json_pack("{s:s,s:[{s:s,s:s}]}", "kdf", kdf, "receive", "kdf", other,
+                  "aead", "aes-256-gcm"));
+    return ring;
+}
+
+static void both_pairs(void **unused)
+{
+    static const char one[] = "cmac-aes256", two[] = "hkdf-sha384";
+    json_t *ring;
+
+    (void)unused;
+    assert_int_equal(pass(granted(two_pairs(one, two), NULL),
+                          two_pairs(two, one), 5), EESP_OK);
+    assert_int_equal(pass(two_pairs(two, one),
+                          granted(two_pairs(one, two), NULL), 5), EESP_OK);
+    ring = granted(two_pairs(one, two), NULL);
+    assert_int_equal(json_array_size(json_object_get(ring, "keys")), 6);
+    json_array_remove(json_object_get(ring, "keys"), 5);
+    assert_int_equal(pass(two_pairs(two, one), ring, 5), EESP_OK);
+    defect(granted(two_pairs(one, two), NULL), 4, "eesp_state", "next",
+           "for a pair of kdf and aead has");
 }
 
 static void not_granted(void **unused)
@@ -140,11 +186,12 @@ static void defects(void **unused)
     refused(0, "eesp_spi", json_integer(0), "eesp_spi");
     refused(0, "eesp_spi", json_integer(3), "none of its granted");
     refused(0, "eesp_kdf", json_string("md5"), "eesp_kdf");
-    refused(0, "eesp_kdf", json_string("hmac-sha256"), "eesp_kdf");
-    refused(0, "eesp_aead", json_string("aes-128-gcm"), "eesp_aead");
+    refused(0, "eesp_kdf", json_string("hmac-sha256"), "neither \"kdf\"");
+    refused(0, "eesp_aead", json_string("aes-128-gcm"), "nor \"receive\"");
     refused(0, "eesp_aead", json_null(), "eesp_aead");
     refused(0, "eesp_client", json_integer(3), "eesp_client");
-    refused(0, "eesp_state", json_string("next"), "\"eesp_state\" \"current\"; make");
+    refused(0, "eesp_state", json_string("next"),
+            "\"eesp_state\" \"current\"; make");
     refused(0, "eesp_generation", json_integer(7), "eesp_generation");
     refused(0, "eesp_generations", json_object(), "eesp_generations");
     refused(0, "eesp_generations", json_pack("{s:i,s:i}", "domain", 6, "job",
@@ -152,8 +199,8 @@ static void defects(void **unused)
     refused(0, "eesp_generations", json_pack("{s:i,s:i}", "domain", 5, "job",
                                              1), "more than one step");
     refused(0, "k", json_string("QUJD"), "\"k\"");
-    refused(1, "kdf", json_string("hmac-sha256"), "\"kdf\"");
-    refused(1, "aead", json_string("aes-128-gcm"), "\"aead\"");
+    refused(1, "kdf", json_string("hmac-sha256"), "neither \"kdf\"");
+    refused(1, "aead", json_string("aes-128-gcm"), "neither \"kdf\"");
     refused(1, "levels", json_pack("{s:s}", "job", "job-42"), "\"levels\"");
     ring = granted(roots(7), NULL);
     json_object_set_new(ring_key(ring, 0), "eesp_state",
@@ -178,6 +225,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(as_the_roots),
+        cmocka_unit_test(both_pairs),
         cmocka_unit_test(not_granted),
         cmocka_unit_test(one_client),
         cmocka_unit_test(defects),

@@ -282,7 +282,7 @@ static void lifetimes(void **unused)
     keyring = ring_parse(with_time(0, "exp", now - 1));
     policy  = &keyring->policies[0];
     assert_int_equal(eesp_keyring_keys(keyring), 3);
-    assert_int_equal(eesp_master_find(policy, gone, 0xff),
+    assert_int_equal(eesp_master_find(policy, &policy->suites[0], gone, 0xff),
                      EESP_DROP_GENERATION);
     eesp_keyring_free(keyring);
     refused(with_time(1, "exp", 0), "\"exp\" 0 is in 1970");
@@ -300,7 +300,8 @@ static void lifetimes(void **unused)
     }
     keyring = ring_parse(with_time(0, "exp", now + 1000));
     assert_int_equal(eesp_keyring_keys(keyring), 4);
-    assert_true(eesp_master_find(&keyring->policies[0], gone, 0xff) >= 0);
+    policy = &keyring->policies[0];
+    assert_true(eesp_master_find(policy, &policy->suites[0], gone, 0xff) >= 0);
     eesp_keyring_free(keyring);
 }
 
@@ -334,6 +335,43 @@ static void expires_in_use(void **unused)
     eesp_keyring_free(keyring);
 }
 
+/* A previous key opens until its end, then no more, and the keyring says so. */
+static void grace_ends_in_use(void **unused)
+{
+    struct eesp_keyring *old = ring_parse(ring_json(6));
+    struct eesp_keyring *keyring =
+        ring_parse(with_time(0, "exp", time(NULL) + 500));
+    const struct eesp_policy *policy = &keyring->policies[0];
+    struct eesp_lane *from = lane_open(old, (struct eesp_lane_params){0});
+    struct eesp_lane *to   = lane_open(keyring, (struct eesp_lane_params){0});
+    struct eesp_destination d = {.incarnation = eesp_lane_incarnation(to)};
+    struct iovec iov          = {"x", 1};
+    uint8_t packet[200], plaintext[200];
+    uint64_t boot = eesp_boot_seconds();
+    struct eesp_opened opened;
+    size_t length;
+    int i;
+
+    (void)unused;
+    assert_in_range(keyring->until, boot + 490, boot + 510);
+    for (i = 0; i < 2; i++) {
+        assert_int_equal(eesp_seal(from, &d, &iov, 1, packet, sizeof(packet),
+                                   &length), EESP_OK);
+        assert_int_equal(eesp_keyring_stale(keyring), i);
+        assert_int_equal(eesp_open(to, packet, length, plaintext,
+                                   sizeof(plaintext), &opened),
+                         i ? EESP_DROP_GENERATION : EESP_OK);
+        policy->suites[0].masters[EESP_PREVIOUS +
+                                  EESP_STATES * EESP_CURRENT].until = boot;
+        keyring->until = boot;
+    }
+    assert_int_equal(eesp_keyring_stale(old), 0);
+    eesp_lane_destroy(from);
+    eesp_lane_destroy(to);
+    eesp_keyring_free(old);
+    eesp_keyring_free(keyring);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +380,7 @@ int main(void)
         cmocka_unit_test(key_lengths),    cmocka_unit_test(base64),
         cmocka_unit_test(rings),          cmocka_unit_test(lifetimes),
         cmocka_unit_test(expires_in_use),
+        cmocka_unit_test(grace_ends_in_use),
     };
 
     return cmocka_run_group_tests_name("keyring", tests, NULL, NULL);

@@ -233,7 +233,7 @@ static void lanes_freed(void **unused)
                                    &length),
                          EESP_OK);
         /* From now on the derivation key is what must not be found. */
-        mask(kdk, keyring->policies[0].masters[EESP_CURRENT].kdk, sizeof(kdk));
+        mask(kdk, keyring->policies[0].suites[0].masters[EESP_CURRENT].kdk, sizeof(kdk));
         memcpy(masked.bytes[0], kdk, sizeof(kdk));
         assert_true(scan() > 0);
         eesp_lane_destroy(lane);

@@ -113,6 +113,7 @@ static void nothing_to_dump(void **unused)
     struct eesp_header header;
     struct eesp_lane *lane;
     char why[EESP_WHY_LEN];
+    const uint8_t *kdk;
     void *state;
     size_t length;
 
@@ -131,15 +132,14 @@ static void nothing_to_dump(void **unused)
                                &length), EESP_OK);
 
     /* The data key just used, derived again, with all of its copies wiped. */
-    keep(0, par.policy->masters[par.policy->send].kdk);
+    kdk = par.policy->suites[0].masters[par.policy->send].kdk;
+    keep(0, kdk);
     assert_int_equal(eesp_header_parse(packet, length, &header), EESP_OK);
     name.length = (uint16_t)eesp_context_build(&par.policy->info, &header,
                                                peer.incarnation, name.context);
     state = eesp_secret_alloc(eesp_kdf_cmac_aes256.state_size);
     assert_int_equal(eesp_kdf_cmac_aes256.open(state), EESP_OK);
-    assert_int_equal(eesp_kdf_cmac_aes256.key(
-                         state, par.policy->masters[par.policy->send].kdk),
-                     EESP_OK);
+    assert_int_equal(eesp_kdf_cmac_aes256.key(state, kdk), EESP_OK);
     assert_int_equal(eesp_kdf_cmac_aes256.derive(
                          state, EESP_LABEL_DATA_KEY, name.context, name.length,
                          out, sizeof(out)), EESP_OK);

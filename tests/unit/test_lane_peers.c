@@ -274,9 +274,9 @@ static size_t seal_plain(struct eesp_lane *tx, struct eesp_lane *rx,
     name.master = (uint16_t)tx->policy->send;
     name.length = (uint16_t)eesp_context_build(p, &h, eesp_lane_incarnation(rx),
                                                name.context);
-    assert_int_equal(eesp_lane_key(tx, &name, &slot, &derived), EESP_OK);
+    assert_int_equal(eesp_lane_key(tx, 0, &name, &slot, &derived), EESP_OK);
     eesp_lane_nonce(tx, &h, slot->mask, nonce);
-    assert_int_equal(tx->aead->seal(slot->aead, nonce, packet, h.length, &iov,
+    assert_int_equal(tx->suites[0].aead->seal(slot->aead, nonce, packet, h.length, &iov,
                                     1, packet + h.length,
                                     packet + h.length + n),
                      EESP_OK);

@@ -97,15 +97,16 @@ static void every_tuple(void **unused)
                              250u + 10 * (unsigned)level + digit[level]);
             g[level] = (uint8_t)root[level]->info.generation;
         }
-        assert_int_equal(eesp_master_find(policy, g, 0xff), i);
+        assert_int_equal(eesp_master_find(policy, &policy->suites[0], g, 0xff),
+                         i);
         eesp_master_generations(policy, i, got);
         assert_memory_equal(g, got, EESP_LEVELS);
         reference(policy, root, kdk);
-        assert_true(policy->masters[i].present);
-        assert_memory_equal(policy->masters[i].kdk, kdk, sizeof(kdk));
+        assert_true(policy->suites[0].masters[i].present);
+        assert_memory_equal(policy->suites[0].masters[i].kdk, kdk, sizeof(kdk));
         for (level = 0; level < EESP_LEVELS; level++)
             g[level] &= 3; /* as the compact option carries them */
-        assert_int_equal(eesp_master_find(policy, g, 3), i);
+        assert_int_equal(eesp_master_find(policy, &policy->suites[0], g, 3), i);
     }
     assert_int_equal(policy->send, 1 + 3 + 9 + 27); /* all current */
     eesp_keyring_free(ring);
@@ -131,7 +132,8 @@ static void look_up(void **unused)
                 int wanted = away < 3 ? (int)(away + 3 * EESP_CURRENT) :
                                         EESP_DROP_GENERATION;
 
-                assert_int_equal(eesp_master_find(policy, g, mask), wanted);
+                assert_int_equal(eesp_master_find(policy, &policy->suites[0],
+                                                  g, mask), wanted);
             }
         eesp_keyring_free(ring);
     }
@@ -146,16 +148,18 @@ static void unused_levels(void **unused)
 
     (void)unused;
     eesp_policy_generations(policy, g);
-    assert_int_equal(eesp_master_find(policy, g, 0xff), 4);
+    assert_int_equal(eesp_master_find(policy, &policy->suites[0], g, 0xff), 4);
     for (value = 1; value < 256; value++) {
         uint8_t tenant[EESP_LEVELS] = {7, (uint8_t)value, 1, 0};
         uint8_t task[EESP_LEVELS]   = {7, 0, 1, (uint8_t)value};
 
-        assert_int_equal(eesp_master_find(policy, tenant, 0xff),
+        assert_int_equal(eesp_master_find(policy, &policy->suites[0], tenant,
+                                          0xff),
                          EESP_DROP_GENERATION);
-        assert_int_equal(eesp_master_find(policy, task, 0xff),
+        assert_int_equal(eesp_master_find(policy, &policy->suites[0], task,
+                                          0xff),
                          EESP_DROP_GENERATION);
-        assert_int_equal(eesp_master_find(policy, task, 3),
+        assert_int_equal(eesp_master_find(policy, &policy->suites[0], task, 3),
                          EESP_DROP_GENERATION);
     }
     eesp_keyring_free(ring);

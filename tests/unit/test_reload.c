@@ -182,8 +182,8 @@ static void refusals(void **unused)
         const char *member, *value, *what;
     } c[] = {
         {"spi", "65603", "no longer there"},
-        {"kdf", "\"hmac-sha256\"", "kdf or aead"},
-        {"aead", "\"aes-128-gcm\"", "kdf or aead"},
+        {"kdf", "\"hmac-sha256\"", "kdf, aead or receive"},
+        {"aead", "\"aes-128-gcm\"", "kdf, aead or receive"},
         {"levels", "{\"domain\":\"cluster-a\"}", "levels"},
         {"selectors", "[\"ranks\",\"source\"]", "selectors"},
         {"compact_id", "3", "compact_id"},

@@ -75,7 +75,7 @@ static void both_ways(struct eesp_keyring *keyring,
 
     if (eesp_lane_create(&par, &lane, why) != EESP_OK)
         fail_msg("%s", why);
-    master = eesp_master_find(policy, h.generations, 0xff);
+    master = eesp_master_find(policy, &policy->suites[0], h.generations, 0xff);
     assert_true(master >= 0);
     iov[0] = (struct iovec){payload, part};
     iov[1] = (struct iovec){payload + part, part};
