@@ -125,6 +125,7 @@ static int open_parts(struct eesp_lane *lane,
                                           lane->policy->info.replay_window);
         if (lane->replay == NULL)
             return EESP_ERR_MEMORY;
+        eesp_replay_age(lane->replay, lane->policy);
     }
     return eesp_lane_open_kdf(lane);
 }

@@ -3,7 +3,8 @@
  * lane_reload: a lane follows its keyring through rotations. What a nonce is
  * made of, incarnation and counter, stays, and so does the replay table: a key
  * that is the same under both keyrings goes on with the next number, and what
- * was opened under one does not open again under the other.
+ * was opened under one does not open again under the other. So it goes forward
+ * only: the table forgets what no keyring after this one could open.
  */
 #include "lane.h"
 
@@ -18,7 +19,8 @@ static const char *difference(const struct eesp_policy_info *a,
         a->receive_count != b->receive_count ||
         memcmp(a->receive, b->receive, sizeof(a->receive)) != 0)
         return "kdf, aead or receive";
-    if (a->levels != b->levels)
+    if (a->levels != b->levels ||
+        memcmp(a->key_id, b->key_id, sizeof(a->key_id)) != 0)
         return "levels";
     if (a->selectors != b->selectors || a->compact_id != b->compact_id)
         return "selectors or compact_id";
@@ -63,6 +65,11 @@ int eesp_lane_reload(struct eesp_lane *lane, const struct eesp_keyring *keyring,
         snprintf(what, sizeof(what), "has another %s", differs);
         return refuse(why, info, what);
     }
+    /* Backwards, packets would open that the replay table has forgotten. */
+    ret = eesp_keyring_follows(lane->policy->keyring, keyring, "new keyring",
+                               why);
+    if (ret != EESP_OK)
+        return ret;
     lane->policy = policy;
     ret          = eesp_lane_open_kdf(lane);
     if (ret != EESP_OK) {
@@ -76,5 +83,7 @@ int eesp_lane_reload(struct eesp_lane *lane, const struct eesp_keyring *keyring,
     for (i = 0; i < policy->suites_count; i++)
         eesp_keycache_clear(lane->suites[i].keys);
     eesp_lane_fill_sending(lane);
+    if (lane->replay != NULL)
+        eesp_replay_age(lane->replay, policy);
     return EESP_OK;
 }

@@ -2,6 +2,7 @@
 #include "replay.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "secret.h"
 
@@ -13,7 +14,8 @@ struct eesp_replay_table {
     size_t   mask;  /* places - 1, a power of two at least twice sources */
     unsigned used;
     unsigned sources;
-    uint64_t seed;  /* keeps insiders from choosing colliding sources */
+    uint64_t seed[2]; /* keep senders from choosing sources that collide */
+    struct eesp_ages ages;
 };
 
 struct eesp_replay_table *eesp_replay_create(unsigned sources, unsigned window)
@@ -35,7 +37,7 @@ struct eesp_replay_table *eesp_replay_create(unsigned sources, unsigned window)
         table->bits   = calloc(places, table->words * sizeof(*table->bits));
     }
     if (table->entries == NULL || (window != 0 && table->bits == NULL) ||
-        eesp_random(&table->seed, sizeof(table->seed)) != EESP_OK) {
+        eesp_random(table->seed, sizeof(table->seed)) != EESP_OK) {
         eesp_replay_destroy(table);
         table = NULL;
     }
@@ -51,15 +53,27 @@ void eesp_replay_destroy(struct eesp_replay_table *table)
     free(table);
 }
 
-static size_t hash(const struct eesp_replay_table *table,
-                   const struct eesp_replay_source *s)
+static uint64_t fold(uint64_t a, uint64_t b)
 {
-    uint64_t h = s->incarnation ^ table->seed;
+    unsigned __int128 product = (unsigned __int128)a * b;
 
-    h = (h ^ h >> 32) * 0x9e3779b97f4a7c15u;
-    h = (h ^ h >> 29 ^ s->source) * 0xbf58476d1ce4e5b9u;
-    h = (h ^ h >> 32 ^ s->session_id) * 0x94d049bb133111ebu;
-    return (size_t)(h ^ h >> 31);
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* Without the 4 bits of the age. */
+static uint64_t source_id(const struct eesp_replay_table *table,
+                          const struct eesp_replay_source *s)
+{
+    uint64_t h = fold(s->incarnation ^ table->seed[0],
+                      s->source ^ table->seed[1]);
+
+    h = fold(h ^ table->seed[1], s->session_id ^ table->seed[0]);
+    return h / EESP_AGES * EESP_AGES;
+}
+
+static size_t home(const struct eesp_replay_table *table, uint64_t id)
+{
+    return (size_t)(id >> 32) & table->mask;
 }
 
 /* Half of the places stay free, so the search ends. */
@@ -67,17 +81,73 @@ struct eesp_replay_entry *
 eesp_replay_find(const struct eesp_replay_table *table,
                  const struct eesp_replay_source *source)
 {
-    size_t place = hash(table, source) & table->mask;
+    uint64_t id  = source_id(table, source);
+    size_t place = home(table, id);
     struct eesp_replay_entry *entry;
 
     while ((entry = &table->entries[place])->highest != 0) {
-        if (entry->incarnation == source->incarnation &&
-            entry->source == source->source &&
-            entry->session_id == source->session_id)
+        if ((entry->id ^ id) < EESP_AGES)
             break;
         place = (place + 1) & table->mask;
     }
     return entry;
+}
+
+/* Moves an entry to a free place. */
+static void move(struct eesp_replay_table *table, size_t from, size_t to)
+{
+    table->entries[to] = table->entries[from];
+    if (table->window != 0)
+        memcpy(&table->bits[to * table->words],
+               &table->bits[from * table->words],
+               table->words * sizeof(*table->bits));
+}
+
+static void clear(struct eesp_replay_table *table, size_t place)
+{
+    table->entries[place] = (struct eesp_replay_entry){0, 0};
+    if (table->window != 0)
+        memset(&table->bits[place * table->words], 0,
+               table->words * sizeof(*table->bits));
+}
+
+/* Frees a place, and lets those behind it that a search would miss move up. */
+static void forget(struct eesp_replay_table *table, size_t place)
+{
+    size_t next = place;
+
+    for (;;) {
+        size_t at;
+
+        next = (next + 1) & table->mask;
+        if (table->entries[next].highest == 0)
+            break;
+        at = home(table, table->entries[next].id);
+        if (((next - at) & table->mask) < ((next - place) & table->mask))
+            continue; /* its search begins behind the free place */
+        move(table, next, place);
+        place = next;
+    }
+    clear(table, place);
+    table->used--;
+}
+
+void eesp_replay_age(struct eesp_replay_table *table,
+                     const struct eesp_policy *policy)
+{
+    size_t place = 0;
+
+    if (eesp_ages_next(&table->ages, policy) == 0 || table->used == 0)
+        return;
+    while (place <= table->mask) {
+        const struct eesp_replay_entry *entry = &table->entries[place];
+
+        if (entry->highest != 0 &&
+            !eesp_ages_is_live(&table->ages, entry->id % EESP_AGES))
+            forget(table, place); /* and look at what came in its place */
+        else
+            place++;
+    }
 }
 
 /* The word with the bit of number sequence. */
@@ -136,11 +206,11 @@ int eesp_replay_commit(struct eesp_replay_table *table,
     int is_new = entry->highest == 0;
 
     if (is_new) {
-        entry->incarnation = source->incarnation;
-        entry->source      = source->source;
-        entry->session_id  = source->session_id;
+        entry->id = source_id(table, source);
         table->used++;
     }
+    entry->id = entry->id / EESP_AGES * EESP_AGES +
+                eesp_ages_now(&table->ages);
     if (table->window != 0)
         mark(table, entry, sequence);
     if (sequence > entry->highest)

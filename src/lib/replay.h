@@ -1,21 +1,27 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * replay: the replay table (wire-format section 10). One entry for each source,
- * incarnation and Session ID, with the highest sequence number opened. Strict:
- * a packet must be above it. Window: or at most so many numbers below it, and
- * not opened before; a ring of bits tells (the way of RFC 6479). Fixed size; entries are made only after a packet has been opened, so
- * forgers cannot fill it. A live entry is never evicted: it would let old
- * packets in. When the table is full, new sources are refused.
+ * replay: the replay table (wire-format section 10). One entry of 16 bytes for
+ * each source, incarnation and Session ID, with the highest sequence number
+ * opened. Strict: a packet must be above it. Window: or at most so many numbers
+ * below it, and not opened before; a ring of bits tells (the way of RFC 6479).
+ * Fixed size; entries are made only after a packet has been opened, so forgers
+ * cannot fill it. When the table is full, new sources are refused: a live entry
+ * is never evicted, it would let old packets in. An entry is dead, and its
+ * place free, once nothing that it has seen could open again, because its
+ * epochs have left the window or a generation its ring (replay_age).
  *
  *     entry = eesp_replay_find(table, &source);
  *     ret = eesp_replay_check(table, entry, sequence);
  *     ... open the packet ...
  *     eesp_replay_commit(table, entry, &source, sequence);
+ *
+ * A source is known by 60 bits of a seeded hash. Two that share them, one pair
+ * in 2^60, share an entry: the lower numbers are refused, none opens twice.
  */
 #ifndef EESP_REPLAY_H
 #define EESP_REPLAY_H
 
-#include "eesp.h"
+#include "replay_age.h"
 
 struct eesp_replay_source {
     uint64_t incarnation;
@@ -24,10 +30,8 @@ struct eesp_replay_source {
 };
 
 struct eesp_replay_entry {
-    uint64_t incarnation;
-    uint64_t source;
+    uint64_t id;      /* hash of the source, its last 4 bits the age */
     uint64_t highest; /* 0: free entry; sequence numbers start at 1 */
-    uint16_t session_id;
 };
 
 struct eesp_replay_table;
@@ -35,6 +39,14 @@ struct eesp_replay_table;
 /* window: in numbers, a multiple of 64; 0: strict. */
 struct eesp_replay_table *eesp_replay_create(unsigned sources, unsigned window);
 void eesp_replay_destroy(struct eesp_replay_table *table);
+
+/*
+ * From now on packets open under policy, which follows the one before: frees
+ * the places of the dead. At the start and when keys or epoch change; takes a
+ * time that grows with the table.
+ */
+void eesp_replay_age(struct eesp_replay_table *table,
+                     const struct eesp_policy *policy);
 
 /* Where the source is or would go, valid until the next commit. */
 struct eesp_replay_entry *

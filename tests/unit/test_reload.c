@@ -175,6 +175,74 @@ static void floor_stays(void **unused)
         eesp_keyring_free(rings[i]);
 }
 
+/* A full replay table has room again for who comes after three generations. */
+static void room_again(void **unused)
+{
+    enum { SOURCES = 4 };
+    struct peer rx = peer_make(1), tx[SOURCES + 1];
+    uint8_t packet[SOURCES][PACKET], last[PACKET];
+    unsigned i, generation;
+    size_t n[SOURCES], size;
+
+    (void)unused;
+    eesp_lane_destroy(rx.lane);
+    rx.lane = lane_open(rx.keyring, (struct eesp_lane_params){
+                                        .rank = 1, .replay_table = SOURCES});
+    for (i = 0; i <= SOURCES; i++)
+        tx[i] = peer_make(2 + i);
+    for (i = 0; i < SOURCES; i++) {
+        n[i] = seal_from(&tx[i], &rx, i, packet[i]);
+        assert_int_equal(open_at(&rx, packet[i], n[i]), EESP_OK);
+    }
+    for (generation = 8; generation <= 10; generation++) {
+        size = seal_from(&tx[SOURCES], &rx, 9, last);
+        assert_int_equal(open_at(&rx, last, size), EESP_DROP_REPLAY_FULL);
+        peer_follow(&rx, generation, 2);
+        peer_follow(&tx[SOURCES], generation, 2);
+        peer_follow(&tx[0], generation, 2);
+        size = seal_from(&tx[0], &rx, 1, packet[0]); /* this one stays */
+        assert_int_equal(open_at(&rx, packet[0], size), EESP_OK);
+        n[0] = size;
+    }
+    size = seal_from(&tx[SOURCES], &rx, 9, last);
+    assert_int_equal(open_at(&rx, last, size), EESP_OK);
+    assert_int_equal(open_at(&rx, last, size), EESP_DROP_REPLAY);
+    assert_int_equal(open_at(&rx, packet[0], n[0]), EESP_DROP_REPLAY);
+    for (i = 1; i < SOURCES; i++) /* forgotten, and nothing to be feared */
+        assert_int_equal(open_at(&rx, packet[i], n[i]), EESP_DROP_GENERATION);
+    for (i = 0; i <= SOURCES; i++)
+        peer_end(&tx[i]);
+    peer_end(&rx);
+}
+
+/* Back to older keys, whose packets the table may have forgotten: refused. */
+static void not_back(void **unused)
+{
+    struct peer rx = peer_make(1), tx = peer_make(0);
+    struct eesp_keyring *older = keyring_at(7, 2), *other;
+    uint8_t packet[PACKET];
+    char why[EESP_WHY_LEN];
+    json_t *ring = ring_json(9);
+    size_t n = seal_from(&tx, &rx, 1, packet);
+
+    (void)unused;
+    peer_follow(&rx, 8, 2);
+    assert_int_equal(eesp_lane_reload(rx.lane, older, why), EESP_ERR_KEYRING);
+    assert_non_null(strstr(why, "from generation 8 to 7"));
+    assert_int_equal(open_at(&rx, packet, n), EESP_OK);
+    /* Nor to a key of another name, which has generations of its own. */
+    json_object_set_new(ring_key(ring, 3), "kid", json_string("job-43"));
+    json_object_set_new(json_object_get(ring_policy(ring, 0), "levels"), "job",
+                        json_string("job-43"));
+    other = ring_parse(ring);
+    assert_int_equal(eesp_lane_reload(rx.lane, other, why), EESP_ERR_KEYRING);
+    assert_non_null(strstr(why, "another levels"));
+    eesp_keyring_free(older);
+    eesp_keyring_free(other);
+    peer_end(&rx);
+    peer_end(&tx);
+}
+
 /* What may not change under a running process, and that nothing has changed. */
 static void refusals(void **unused)
 {
@@ -231,6 +299,8 @@ int main(void)
         cmocka_unit_test(rotations),
         cmocka_unit_test(retired),
         cmocka_unit_test(floor_stays),
+        cmocka_unit_test(room_again),
+        cmocka_unit_test(not_back),
         cmocka_unit_test(refusals),
     };
 

@@ -219,6 +219,120 @@ static void window_model(void **unused)
     }
 }
 
+/* A policy of epochs only: what is older than one window is over. */
+static void age(struct eesp_replay_table *table, uint16_t epoch,
+                uint16_t window)
+{
+    struct eesp_policy policy = {.info.epoch = epoch,
+                                 .info.epoch_window = window};
+
+    memset(policy.ring, 0xff, sizeof(policy.ring));
+    eesp_replay_age(table, &policy);
+}
+
+/* Against a plain array; the dead give way, and only they. */
+static void model_of_ages(void **unused)
+{
+    enum { SOURCES = 500, ROOM = 300, STEP = 3000 };
+    static uint64_t highest[SOURCES];
+    static unsigned last[SOURCES];
+    struct eesp_replay_table *t = eesp_replay_create(ROOM, 0);
+    unsigned live = 0, forgotten = 0, refused = 0, epoch = 65500, i, n;
+    uint64_t x = 54321;
+
+    (void)unused;
+    age(t, (uint16_t)epoch, 1);
+    for (i = 0; i < 400000; i++) {
+        uint64_t sequence;
+        int wanted;
+
+        if (i % STEP == STEP - 1) { /* over the end of 16 bits, too */
+            age(t, (uint16_t)++epoch, 1);
+            for (n = 0; n < SOURCES; n++)
+                if (highest[n] != 0 && last[n] + 1 < epoch - 1) {
+                    highest[n] = 0;
+                    live--;
+                    forgotten++;
+                }
+        }
+        x = x * 6364136223846793005u + 1442695040888963407u;
+        /* Groups of sources that speak for a while, then others do. */
+        n        = ((unsigned)(x >> 33) % 100 + epoch * 37) % SOURCES;
+        sequence = highest[n] + (x >> 60) - 7;
+        if (highest[n] < 8)
+            sequence = x >> 60;
+        wanted = sequence <= highest[n]          ? EESP_DROP_REPLAY :
+                 highest[n] == 0 && live == ROOM ? EESP_DROP_REPLAY_FULL :
+                                                   EESP_OK;
+        assert_int_equal(take(t, source(n / 100, n % 10,
+                                        (uint16_t)(n / 10 % 10)), sequence),
+                         wanted);
+        refused += wanted == EESP_DROP_REPLAY_FULL;
+        if (wanted != EESP_OK)
+            continue;
+        live      += highest[n] == 0;
+        highest[n] = sequence;
+        last[n]    = epoch;
+    }
+    assert_true(forgotten > 1000);
+    assert_int_equal(refused, 0);
+    eesp_replay_destroy(t);
+}
+
+/* More ages than have numbers: late rather than early. */
+static void many_ages(void **unused)
+{
+    struct eesp_replay_table *t = eesp_replay_create(1, 0);
+    unsigned i;
+
+    (void)unused;
+    age(t, 0, 100);
+    assert_int_equal(take(t, source(1, 1, 1), 5), EESP_OK);
+    for (i = 1; i <= 200; i++) {
+        age(t, (uint16_t)i, 100);
+        assert_int_equal(take(t, source(2, 2, 2), 1), EESP_DROP_REPLAY_FULL);
+        assert_int_equal(take(t, source(1, 1, 1), 5), EESP_DROP_REPLAY);
+    }
+    age(t, 201, 100);
+    assert_int_equal(take(t, source(2, 2, 2), 1), EESP_OK);
+    /* That one came in the age that was widened from 7 to 207. */
+    for (i = 202; i <= 401; i++)
+        age(t, (uint16_t)i, 100);
+    assert_int_equal(take(t, source(2, 2, 2), 1), EESP_DROP_REPLAY);
+    eesp_replay_destroy(t);
+}
+
+/* Their windows move with the entries. */
+static void windows_move(void **unused)
+{
+    enum { ROOM = 64 };
+    struct eesp_replay_table *t = eesp_replay_create(ROOM, 64);
+    unsigned n, epoch;
+
+    (void)unused;
+    for (epoch = 0; epoch < 500; epoch += 10) {
+        age(t, (uint16_t)epoch, 0); /* nobody from before is left */
+        for (n = 0; n < ROOM; n++) {
+            assert_int_equal(take(t, source(epoch, n, 1), 100), EESP_OK);
+            assert_int_equal(take(t, source(epoch, n, 1), 90), EESP_OK);
+        }
+        age(t, (uint16_t)epoch, 1);
+        for (n = 0; n < ROOM; n += 2)
+            assert_int_equal(take(t, source(epoch, n, 1), 101), EESP_OK);
+        age(t, (uint16_t)(epoch + 1), 0); /* who spoke before only dies */
+        for (n = 0; n < ROOM; n += 2) {
+            struct eesp_replay_source s = source(epoch, n, 1);
+
+            assert_int_equal(take(t, s, 90), EESP_DROP_REPLAY);
+            assert_int_equal(take(t, s, 100), EESP_DROP_REPLAY);
+            assert_int_equal(take(t, s, 99), EESP_OK);
+        }
+        for (n = 1; n < ROOM; n += 2)
+            assert_int_equal(take(t, source(epoch, n, 1), 90), EESP_OK);
+    }
+    eesp_replay_destroy(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,7 +340,8 @@ int main(void)
         cmocka_unit_test(sources_apart), cmocka_unit_test(commit_tells_new),
         cmocka_unit_test(full),          cmocka_unit_test(model),
         cmocka_unit_test(window),
-        cmocka_unit_test(window_model),
+        cmocka_unit_test(window_model),  cmocka_unit_test(model_of_ages),
+        cmocka_unit_test(many_ages),     cmocka_unit_test(windows_move),
     };
 
     return cmocka_run_group_tests_name("replay", tests, NULL, NULL);
