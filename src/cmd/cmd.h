@@ -15,6 +15,7 @@ enum { CMD_OK = 0, CMD_FAILED = 1, CMD_USAGE = 2 }; /* exit codes */
 #define CMD_KEYRING_VARIABLE "UCX_EESP_KEYRING"
 
 int decode_main(int argc, char *argv[]);
+int encode_main(int argc, char *argv[]);
 int grant_main(int argc, char *argv[]);
 int keygen_main(int argc, char *argv[]);
 int rotate_main(int argc, char *argv[]);
@@ -33,6 +34,12 @@ int cmd_usage(const char *subcommand);
  * default one. NULL after a complaint. *path_p gets the name used.
  */
 struct eesp_keyring *cmd_load_keyring(const char *path, const char **path_p);
+
+/*
+ * Value of an option in base 10 or 16, up to max: 0, or -1 after a complaint.
+ */
+int cmd_parse_number(const char *option, const char *text, int base,
+                     uint64_t max, uint64_t *value);
 
 /* free() for what holds secrets: wipes first. */
 void cmd_wiping_free(void *memory);

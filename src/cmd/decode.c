@@ -220,22 +220,6 @@ out:
 
 /* ---- Command line --------------------------------------------------------------- */
 
-static int parse_number(const char *option, const char *text, int base,
-                        uint64_t max, uint64_t *value)
-{
-    char *end;
-
-    errno = 0;
-    *value = strtoull(text, &end, base);
-    if (!strchr("0123456789abcdefABCDEF", text[0]) || end == text || *end ||
-        errno || *value > max) {
-        cmd_complain("--%s: '%s' is not a %s number up to %" PRIu64, option,
-                     text, base == 16 ? "hexadecimal" : "decimal", max);
-        return -1;
-    }
-    return 0;
-}
-
 static int parse_option(struct decode_options *options, int option)
 {
     struct open_options *as = &options->open;
@@ -250,25 +234,25 @@ static int parse_option(struct decode_options *options, int option)
         options->pcap = optarg;
         break;
     case 'r':
-        result = parse_number("rank", optarg, 10, UINT32_MAX, &rank);
+        result = cmd_parse_number("rank", optarg, 10, UINT32_MAX, &rank);
         as->given.rank = (uint32_t)rank;
         as->has_rank = true;
         break;
     case 'i':
-        result = parse_number("id", optarg, 16, UINT64_MAX, &as->given.id);
+        result = cmd_parse_number("id", optarg, 16, UINT64_MAX, &as->given.id);
         as->has_id = true;
         break;
     case 'd':
-        result = parse_number("dst-incarnation", optarg, 16, UINT64_MAX,
-                              &as->given.incarnation);
+        result = cmd_parse_number("dst-incarnation", optarg, 16, UINT64_MAX,
+                                  &as->given.incarnation);
         as->has_incarnation = true;
         break;
     case 'j':
         options->as_json = true;
         break;
     case 'l':
-        result = parse_number("limit", optarg, 10, UINT64_MAX,
-                              &options->limit);
+        result = cmd_parse_number("limit", optarg, 10, UINT64_MAX,
+                                  &options->limit);
         options->limited = true;
         break;
     case 'P':

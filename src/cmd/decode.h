@@ -58,6 +58,7 @@ struct decode_sink {
     void (*event)(struct decode_sink *sink, enum decode_event event,
                   const char *where, const char *text);
     struct decode_streams streams;
+    bool empty_lines; /* each is an empty packet; else they are left out */
 };
 
 /* Both read from the position of fd to its end: 0, or -1 after a complaint. */

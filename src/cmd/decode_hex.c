@@ -14,6 +14,7 @@ struct line {
     uint8_t *bytes;
     size_t   digits;
     bool     comment;
+    bool     empty; /* not even a comment */
     char     error[80]; /* the first one, "" if none */
 };
 
@@ -29,6 +30,7 @@ static void add_char(struct line *line, int c)
 {
     int value = digit_value(c);
 
+    line->empty = line->empty && isspace(c);
     if (c == '#')
         line->comment = true;
     if (line->comment || line->error[0] || isspace(c))
@@ -65,16 +67,18 @@ static void end_line(struct line *line, uint64_t number,
                  "odd number of hexadecimal digits");
     if (line->error[0])
         sink->event(sink, DECODE_BAD_INPUT, where, line->error);
-    else if (line->digits)
+    else if (line->digits || (line->empty && sink->empty_lines))
         sink->packet(sink, &packet);
     line->digits = 0;
     line->comment = false;
+    line->empty = true;
     line->error[0] = '\0';
 }
 
 int decode_hex(int fd, struct decode_sink *sink)
 {
-    struct line line = { .bytes = cmd_realloc(NULL, DECODE_PACKET_MAX) };
+    struct line line = { .bytes = cmd_realloc(NULL, DECODE_PACKET_MAX),
+                         .empty = true };
     uint64_t number = 1;
     FILE *in = NULL;
     int c, copy, result = -1;
@@ -92,7 +96,8 @@ int decode_hex(int fd, struct decode_sink *sink)
         else
             add_char(&line, c);
     }
-    end_line(&line, number, sink);
+    if (!line.empty)
+        end_line(&line, number, sink);
     if (ferror(in)) {
         cmd_complain("cannot read standard input: %s", strerror(errno));
         goto out;

@@ -16,6 +16,7 @@ static const struct {
     { "grant", grant_main, "Make a keyring for one policy without root keys" },
     { "show", show_main, "Show what a keyring holds, without its keys" },
     { "decode", decode_main, "Open captured packets with a keyring" },
+    { "encode", encode_main, "Seal payloads with a keyring" },
     { "selftest", selftest_main, "Test the ciphers with known answers" },
 };
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* util: messages, memory and the keyring of the subcommands. */
+#include <errno.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -56,6 +58,22 @@ char *cmd_printf(const char *format, ...)
         exit(CMD_FAILED);
     }
     return text;
+}
+
+int cmd_parse_number(const char *option, const char *text, int base,
+                     uint64_t max, uint64_t *value)
+{
+    char *end;
+
+    errno = 0;
+    *value = strtoull(text, &end, base);
+    if (!strchr("0123456789abcdefABCDEF", text[0]) || end == text || *end ||
+        errno || *value > max) {
+        cmd_complain("--%s: '%s' is not a %s number up to %" PRIu64, option,
+                     text, base == 16 ? "hexadecimal" : "decimal", max);
+        return -1;
+    }
+    return 0;
 }
 
 struct eesp_keyring *cmd_load_keyring(const char *path, const char **path_p)

@@ -160,13 +160,13 @@ sed -n '/^\.Sh DESCRIPTION/,/^\.Sh ENVIRONMENT/s/^\.Ss //p' "$man/eesp.1" \
 same "eesp.1: subcommands" "$work/subcommands" "$work/sections"
 while read -r sub; do
     "$EESP_BIN" "$sub" --help |
-        sed -n 's/^  \(-[a-z], \)\{0,1\}\(--[a-z-]*\).*/\2/p' >"$work/options"
-    sed -n "/^\.Ss $sub\$/,/^\.S[sh] /s/^\.It Fl -\([a-z-]*\).*/--\1/p" \
+        sed -n 's/^  \(-[a-z], \)\{0,1\}\(--[a-z0-9-]*\).*/\2/p' >"$work/options"
+    sed -n "/^\.Ss $sub\$/,/^\.S[sh] /s/^\.It Fl -\([a-z0-9-]*\).*/--\1/p" \
         "$man/eesp.1" >"$work/described"
     same "eesp.1: options of $sub" "$work/options" "$work/described"
     # --help stands in a line of its own.
     sed -n '/^\.Sh SYNOPSIS/,/^\.Sh DESCRIPTION/p' "$man/eesp.1" |
-        sed -n "/^\.Cm $sub\$/,/^\.Nm/p" | grep -o 'Fl -[a-z-]*' |
+        sed -n "/^\.Cm $sub\$/,/^\.Nm/p" | grep -o 'Fl -[a-z0-9-]*' |
         sed 's/Fl -/--/; $a--help' >"$work/described"
     same "eesp.1: synopsis of $sub" "$work/options" "$work/described"
 done <"$work/subcommands"
