@@ -51,17 +51,16 @@ AESNI static void aesni_key(struct eesp_aes256 *aes, const uint8_t key[32])
     EXPAND(14, 0x40)
 }
 
-/* n is constant where this is inlined: the blocks stay in registers. */
+/* n is constant where these are inlined: the blocks stay in registers. */
 AESNI static inline __attribute__((always_inline)) void
-encrypt_side_by_side(const __m128i *k, __m128i *p, const size_t n)
+encrypt_registers(const __m128i *k, __m128i s[4], const size_t n)
 {
-    __m128i s[4];
     size_t i;
     int round;
 
 #pragma GCC unroll 4
     for (i = 0; i < n; i++)
-        s[i] = _mm_xor_si128(_mm_loadu_si128(p + i), k[0]);
+        s[i] = _mm_xor_si128(s[i], k[0]);
 #pragma GCC unroll 14
     for (round = 1; round < 14; round++) {
         __m128i key = k[round];
@@ -72,7 +71,72 @@ encrypt_side_by_side(const __m128i *k, __m128i *p, const size_t n)
     }
 #pragma GCC unroll 4
     for (i = 0; i < n; i++)
-        _mm_storeu_si128(p + i, _mm_aesenclast_si128(s[i], k[14]));
+        s[i] = _mm_aesenclast_si128(s[i], k[14]);
+}
+
+AESNI static inline __attribute__((always_inline)) void
+encrypt_side_by_side(const __m128i *k, __m128i *p, const size_t n)
+{
+    __m128i s[4];
+    size_t i;
+
+#pragma GCC unroll 4
+    for (i = 0; i < n; i++)
+        s[i] = _mm_loadu_si128(p + i);
+    encrypt_registers(k, s, n);
+#pragma GCC unroll 4
+    for (i = 0; i < n; i++)
+        _mm_storeu_si128(p + i, s[i]);
+}
+
+AESNI static inline __attribute__((always_inline)) void
+macs_side_by_side(const __m128i *k, const __m128i *message, size_t blocks,
+                  const __m128i *mask, __m128i *macs, const size_t n)
+{
+    __m128i s[4], block;
+    size_t i;
+
+#pragma GCC unroll 4
+    for (i = 0; i < n; i++)
+        s[i] = _mm_cvtsi32_si128((int)i + 1);
+    for (; blocks > 0; blocks--) {
+        block = _mm_loadu_si128(message++);
+        if (blocks == 1)
+            block = _mm_xor_si128(block, _mm_loadu_si128(mask));
+#pragma GCC unroll 4
+        for (i = 0; i < n; i++)
+            s[i] = _mm_xor_si128(s[i], block);
+        encrypt_registers(k, s, n);
+    }
+#pragma GCC unroll 4
+    for (i = 0; i < n; i++)
+        _mm_storeu_si128(macs + i, s[i]);
+}
+
+AESNI static void aesni_cbc_macs(const struct eesp_aes256 *aes,
+                                 const uint8_t *message, size_t blocks,
+                                 const uint8_t *mask, uint8_t *macs,
+                                 size_t count)
+{
+    const __m128i *k = (const __m128i *)aes->round_keys;
+    const __m128i *m = (const __m128i *)message;
+    const __m128i *x = (const __m128i *)mask;
+    __m128i *p       = (__m128i *)macs;
+
+    switch (count) {
+    case 4:
+        macs_side_by_side(k, m, blocks, x, p, 4);
+        break;
+    case 3:
+        macs_side_by_side(k, m, blocks, x, p, 3);
+        break;
+    case 2:
+        macs_side_by_side(k, m, blocks, x, p, 2);
+        break;
+    case 1:
+        macs_side_by_side(k, m, blocks, x, p, 1);
+        break;
+    }
 }
 
 AESNI static void aesni_encrypt(const struct eesp_aes256 *aes, uint8_t *blocks,
@@ -117,6 +181,18 @@ static void aesni_encrypt(const struct eesp_aes256 *aes, uint8_t *blocks,
 {
     (void)aes;
     (void)blocks;
+    (void)count;
+}
+
+static void aesni_cbc_macs(const struct eesp_aes256 *aes,
+                           const uint8_t *message, size_t blocks,
+                           const uint8_t *mask, uint8_t *macs, size_t count)
+{
+    (void)aes;
+    (void)message;
+    (void)blocks;
+    (void)mask;
+    (void)macs;
     (void)count;
 }
 
@@ -167,6 +243,31 @@ int eesp_aes256_encrypt(struct eesp_aes256 *aes, uint8_t *blocks, size_t count)
                    done == length ?
                EESP_OK :
                EESP_ERR_CRYPTO;
+}
+
+int eesp_aes256_cbc_macs(struct eesp_aes256 *aes, const uint8_t *message,
+                         size_t blocks, const uint8_t mask[EESP_AES_BLOCK],
+                         uint8_t *macs, size_t count)
+{
+    int ret = EESP_OK;
+    size_t i, k;
+
+    if (aes->evp == NULL) {
+        aesni_cbc_macs(aes, message, blocks, mask, macs, count);
+        return EESP_OK;
+    }
+    memset(macs, 0, count * EESP_AES_BLOCK);
+    for (i = 0; i < count; i++)
+        macs[i * EESP_AES_BLOCK] = (uint8_t)(i + 1);
+    for (; blocks > 0 && ret == EESP_OK; blocks--) {
+        for (i = 0; i < count; i++)
+            for (k = 0; k < EESP_AES_BLOCK; k++)
+                macs[i * EESP_AES_BLOCK + k] ^=
+                    message[k] ^ (blocks == 1 ? mask[k] : 0);
+        message += EESP_AES_BLOCK;
+        ret      = eesp_aes256_encrypt(aes, macs, count);
+    }
+    return ret;
 }
 
 /* libcrypto cleanses its own key schedule. */

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bytes.h"
 #include "eesp.h"
 
 static const struct eesp_kdf *const kdfs[] = {
@@ -68,16 +67,4 @@ int eesp_kdf_once(const struct eesp_kdf *kdf, const uint8_t *key,
     }
     free(state);
     return ret;
-}
-
-size_t eesp_fixed_data(const char label[2], const uint8_t *context,
-                       size_t context_length, size_t length,
-                       uint8_t out[EESP_FIXED_DATA_MAX])
-{
-    memcpy(out, label, 2);
-    out[2] = 0;
-    if (context_length > 0)
-        memcpy(out + 3, context, context_length);
-    store16(out + 3 + context_length, (uint16_t)(8 * length));
-    return 3 + context_length + 2;
 }

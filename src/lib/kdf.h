@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bytes.h"
 #include "context.h"
 
 #define EESP_KDK_MAX    64 /* longest derivation key of any KDF */
@@ -52,9 +53,17 @@ const struct eesp_kdf *eesp_kdf_by_name(const char *name);
  * Fixed data of wire-format section 3, label | 00 | context | output bits 2;
  * returns its length. length is that of the output, in bytes.
  */
-size_t eesp_fixed_data(const char label[2], const uint8_t *context,
-                       size_t context_length, size_t length,
-                       uint8_t out[EESP_FIXED_DATA_MAX]);
+static inline size_t eesp_fixed_data(const char label[2],
+                                     const uint8_t *context,
+                                     size_t context_length, size_t length,
+                                     uint8_t out[EESP_FIXED_DATA_MAX])
+{
+    memcpy(out, label, 2);
+    out[2] = 0;
+    copy_words(out + 3, context, context_length);
+    store16(out + 3 + context_length, (uint16_t)(8 * length));
+    return 3 + context_length + 2;
+}
 
 /*
  * One derivation under a key that is not used again soon. Load time: allocates.

@@ -50,6 +50,44 @@ static void like_libcrypto(void **unused)
     EVP_CIPHER_CTX_free(ctx);
 }
 
+/* CBC of libcrypto without IV: the last block is the MAC. */
+static void macs_like_libcrypto(void **unused)
+{
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    static const uint8_t no_iv[16];
+    struct eesp_aes256 aes;
+    uint8_t key[32], mask[16], message[5 * 16], macs[4 * 16];
+    uint8_t input[sizeof(message)], theirs[sizeof(message)];
+    int i, n, k, done;
+
+    (void)unused;
+    assert_int_equal(eesp_aes256_open(&aes), EESP_OK);
+    for (i = 0; i < 500; i++) {
+        size_t blocks = (size_t)i % 5 + 1, count = (size_t)i / 5 % 4 + 1;
+
+        assert_int_equal(eesp_random(key, sizeof(key)), EESP_OK);
+        assert_int_equal(eesp_random(mask, sizeof(mask)), EESP_OK);
+        assert_int_equal(eesp_random(message, sizeof(message)), EESP_OK);
+        assert_int_equal(eesp_aes256_key(&aes, key), EESP_OK);
+        assert_int_equal(eesp_aes256_cbc_macs(&aes, message, blocks, mask,
+                                              macs, count), EESP_OK);
+        for (n = 0; n < (int)count; n++) {
+            memcpy(input, message, sizeof(input));
+            input[0] ^= (uint8_t)(n + 1);
+            for (k = 0; k < 16; k++)
+                input[16 * (blocks - 1) + (size_t)k] ^= mask[k];
+            assert_int_equal(EVP_EncryptInit_ex(ctx, EVP_aes_256_cbc(), NULL,
+                                                key, no_iv), 1);
+            EVP_CIPHER_CTX_set_padding(ctx, 0);
+            assert_int_equal(EVP_EncryptUpdate(ctx, theirs, &done, input,
+                                               (int)(16 * blocks)), 1);
+            assert_memory_equal(macs + 16 * n, theirs + 16 * (blocks - 1), 16);
+        }
+    }
+    eesp_aes256_close(&aes);
+    EVP_CIPHER_CTX_free(ctx);
+}
+
 static void closed_is_wiped(void **unused)
 {
     static const struct eesp_aes256 zero;
@@ -68,6 +106,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fips_197),
         cmocka_unit_test(like_libcrypto),
+        cmocka_unit_test(macs_like_libcrypto),
         cmocka_unit_test(closed_is_wiped),
     };
 
