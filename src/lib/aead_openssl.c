@@ -72,9 +72,10 @@ static int openssl_expand(void *key, const uint8_t *bytes)
 {
     struct openssl_key *k = key;
 
-    return EVP_EncryptInit_ex2(k->ctx, NULL, bytes, NULL, NULL) == 1 ?
-               EESP_OK :
-               EESP_ERR_CRYPTO;
+    if (EVP_EncryptInit_ex2(k->ctx, NULL, bytes, NULL, NULL) == 1)
+        return EESP_OK;
+    EVP_CIPHER_CTX_reset(k->ctx); /* the key before is gone in any case */
+    return EESP_ERR_CRYPTO;
 }
 
 /* Encrypts, or with out NULL takes as associated data, one piece. */

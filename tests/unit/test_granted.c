@@ -4,6 +4,8 @@
 #include "kdf.h"
 #include "ring.h"
 
+#include <time.h>
+
 enum { PACKET = 256 };
 
 /* The policy of ring_json() with clients. */
@@ -221,6 +223,149 @@ static void defects(void **unused)
     assert_non_null(strstr(why, "no domain key has the id"));
 }
 
+/* Generations of key number key: domain, and other levels too. */
+static json_t *tuple(int domain, const char *level, json_t *value)
+{
+    json_t *object = json_pack("{s:i,s:i}", "domain", domain, "job", 1);
+
+    if (level != NULL)
+        json_object_set_new(object, level, value);
+    return object;
+}
+
+static void more_defects(void **unused)
+{
+    struct eesp_keyring *keyring;
+    char why[EESP_WHY_LEN];
+    uint64_t five = 5;
+    json_t *ring, *root;
+
+    (void)unused;
+    refused(0, "eesp_generations", tuple(7, "rack", json_integer(1)),
+            "\"rack\" must be one of domain");
+    refused(0, "eesp_generations", tuple(7, "job", json_integer(-1)),
+            "whole number from 0");
+    refused(0, "eesp_generations", tuple(7, "job", json_real(1.5)),
+            "whole number from 0");
+    refused(0, "eesp_generations", tuple(7, "tenant", json_integer(1)),
+            "other levels in \"eesp_generations\"");
+    refused(0, "k",
+            json_string("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUm"
+                        "JygpKissLS4v"), "needs 32");
+    /* A client's keys need the member that says whose id it is. */
+    ring = granted(roots(7), &five);
+    json_object_del(ring_policy(ring, 0), "client");
+    assert_int_equal(ring_try(ring, &keyring, why), EESP_ERR_KEYRING);
+    assert_non_null(strstr(why, "\"client\" is missing"));
+    /* All roots beside what they make: one of the two is too much. */
+    ring = granted(roots(7), NULL);
+    root = roots(7);
+    json_array_extend(json_object_get(ring, "keys"),
+                      json_object_get(root, "keys"));
+    json_decref(root);
+    assert_int_equal(ring_try(ring, &keyring, why), EESP_ERR_KEYRING);
+    assert_non_null(strstr(why, "the root keys are there beside"));
+    /* A root of another generation than the grant's. */
+    ring = granted(roots(7), NULL);
+    json_array_append_new(json_object_get(ring, "keys"),
+                          key_json("job", "job-42", 3, "current", 1, 32));
+    assert_int_equal(ring_try(ring, &keyring, why), EESP_ERR_KEYRING);
+    assert_non_null(strstr(why, "do not agree with"));
+    /* Two pairs, and their current ones are of different generations. */
+    ring = granted(two_pairs("cmac-aes256", "hkdf-sha384"), NULL);
+    json_object_set_new(ring_key(ring, 4), "eesp_state",
+                        json_string("previous"));
+    json_object_set_new(ring_key(ring, 5), "eesp_state",
+                        json_string("current"));
+    assert_int_equal(ring_try(ring, &keyring, why), EESP_ERR_KEYRING);
+    assert_non_null(strstr(why, "two pairs of kdf and aead differ"));
+}
+
+static void lifetimes(void **unused)
+{
+    json_int_t now = (json_int_t)time(NULL);
+    json_t *ring   = granted(roots(7), NULL);
+    struct eesp_keyring *keyring;
+    struct eesp_grant g;
+    uint64_t client = 5;
+    const struct eesp_policy *policy;
+
+    (void)unused;
+    /* A previous one that has ended is not there, nor is its generation. */
+    json_object_set_new(ring_key(ring, 0), "exp", json_integer(now - 1));
+    assert_int_equal(pass(roots(6), ring, 5), EESP_DROP_GENERATION);
+    /* A current one that has ended opens and does not send. */
+    ring = granted(roots(7), NULL);
+    json_object_set_new(ring_key(ring, 1), "exp", json_integer(now - 1));
+    assert_int_equal(pass(roots(7), json_incref(ring), 5), EESP_OK);
+    assert_int_equal(pass(ring, roots(7), 5), EESP_ERR_EXPIRED);
+    /* Grants take over the narrower times of all their roots, and of grants. */
+    ring = roots(7);
+    json_object_set_new(ring_key(ring, 1), "exp", json_integer(now + 900));
+    json_object_set_new(ring_key(ring, 1), "nbf", json_integer(now - 20));
+    json_object_set_new(ring_key(ring, 3), "exp", json_integer(now + 800));
+    json_object_set_new(ring_key(ring, 3), "nbf", json_integer(now - 30));
+    keyring = ring_parse(ring);
+    policy  = eesp_keyring_policy_at(keyring, 0);
+    assert_int_equal(eesp_policy_grant(policy, EESP_CURRENT +
+                                       EESP_STATES * EESP_CURRENT, NULL, &g),
+                     EESP_OK);
+    assert_true(g.expires == (uint64_t)now + 800);
+    assert_true(g.not_before == (uint64_t)now - 20);
+    assert_int_equal(eesp_policy_grant(policy, eesp_policy_grants(policy),
+                                       NULL, &g), EESP_ERR_ARGUMENT);
+    eesp_keyring_free(keyring);
+    ring = granted(roots(7), NULL);
+    json_object_set_new(ring_key(ring, 1), "exp", json_integer(now + 700));
+    keyring = ring_parse(ring);
+    policy  = eesp_keyring_policy_at(keyring, 0);
+    assert_int_equal(eesp_policy_grant(policy, EESP_CURRENT +
+                                       EESP_STATES * EESP_CURRENT, &client,
+                                       &g), EESP_OK);
+    assert_true(g.expires == (uint64_t)now + 700);
+    eesp_keyring_free(keyring);
+    /* A client's key makes none for others, and no check value. */
+    keyring = ring_parse(granted(roots(7), &client));
+    policy  = eesp_keyring_policy_at(keyring, 0);
+    assert_int_equal(eesp_policy_grant(policy, EESP_CURRENT +
+                                       EESP_STATES * EESP_CURRENT, &client,
+                                       &g), EESP_ERR_ARGUMENT);
+    assert_int_equal(eesp_policy_check_value(policy,
+                                             (uint8_t[EESP_LEVELS]){7, 0, 1},
+                                             (uint8_t[EESP_CHECK_VALUE_LEN]){0}
+                                             ), EESP_ERR_UNSUPPORTED);
+    eesp_keyring_free(keyring);
+}
+
+/* In the place of another grant: the same bytes for the same generations. */
+static void follows(void **unused)
+{
+    struct eesp_keyring *old = ring_parse(granted(roots(7), NULL)), *next;
+    json_t *ring             = granted(roots(8), NULL), *changed;
+    char why[EESP_WHY_LEN], *k;
+
+    (void)unused;
+    next = ring_parse(ring);
+    assert_int_equal(eesp_keyring_follows(old, next, "next", why), EESP_OK);
+    assert_int_equal(eesp_keyring_follows(next, old, "old", why),
+                     EESP_ERR_KEYRING);
+    assert_non_null(strstr(why, "from generation 8 to 7"));
+    eesp_keyring_free(next);
+    changed = granted(roots(7), NULL);
+    k       = strdup(json_string_value(json_object_get(ring_key(changed, 1),
+                                                       "k")));
+    k[0]    = k[0] == 'A' ? 'B' : 'A';
+    json_object_set_new(ring_key(changed, 1), "k", json_string(k));
+    free(k);
+    next = ring_parse(changed);
+    assert_int_equal(eesp_keyring_follows(old, next, "next", why),
+                     EESP_ERR_KEYRING);
+    assert_non_null(strstr(why, "granted key \"g\" of SPI 65602 has other "
+                                "bytes than before"));
+    eesp_keyring_free(next);
+    eesp_keyring_free(old);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +374,9 @@ int main(void)
         cmocka_unit_test(not_granted),
         cmocka_unit_test(one_client),
         cmocka_unit_test(defects),
+        cmocka_unit_test(more_defects),
+        cmocka_unit_test(lifetimes),
+        cmocka_unit_test(follows),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
