@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "eesp.h"
 
 #if defined(__x86_64__)
@@ -111,6 +112,7 @@ macs_side_by_side(const __m128i *k, const __m128i *message, size_t blocks,
 #pragma GCC unroll 4
     for (i = 0; i < n; i++)
         _mm_storeu_si128(macs + i, s[i]);
+    wipe_small(s, sizeof(s)); /* keys, if the compiler had them in memory */
 }
 
 AESNI static void aesni_cbc_macs(const struct eesp_aes256 *aes,

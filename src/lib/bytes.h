@@ -69,13 +69,14 @@ static inline void wipe_small(void *secret, const size_t size)
     __asm__ __volatile__("" : : "r"(secret) : "memory"); /* it is read, so: */
 }
 
-/* memcpy() of a few words, without a call. */
+/*
+ * memcpy() of a few words, without a call. Not for secrets: they would stay in
+ * registers that functions called next save on the stack.
+ */
 static inline void copy_words(uint8_t *to, const uint8_t *from, size_t size)
 {
     for (; size >= 8; size -= 8, to += 8, from += 8)
         memcpy(to, from, 8);
-    for (; size >= 4; size -= 4, to += 4, from += 4)
-        memcpy(to, from, 4);
     for (; size > 0; size--)
         *to++ = *from++;
 }

@@ -89,7 +89,7 @@ derive(struct cmac_state *s, const char label[2], const uint8_t *context,
     ret = eesp_aes256_cbc_macs(&s->aes, message, whole / BLOCK, subkey, macs,
                                n);
     if (ret == EESP_OK)
-        copy_words(out, macs, length);
+        memcpy(out, macs, length);
     wipe_small(macs, sizeof(macs));
     return ret;
 }
