@@ -15,7 +15,8 @@ report $? "make install"
 root=$work/root$prefix
 
 for file in bin/eesp lib/libeesp.so lib/libeesp.so.0 include/eesp.h \
-    lib/pkgconfig/libeesp.pc; do
+    lib/pkgconfig/libeesp.pc \
+    share/bash-completion/completions/eesp; do
     [ -e "$root/$file" ]
     report $? "installed: $file"
 done
@@ -29,31 +30,35 @@ for file in "$plugin" "$hook"; do
     fi
 done
 
-cat >"$work/version.c" <<'END'
-#include <eesp.h>
-#include <stdio.h>
-int main(void)
-{
-    unsigned i;
-    for (i = 0; i < eesp_backends(); i++)
-        if (eesp_backend_selftest(i) == EESP_ERR_CRYPTO)
-            return 1;
-    puts(eesp_strerror(EESP_OK));
-    return 0;
-}
-END
 # The .pc file names the configured prefix; this install is a moved one.
-flags=$(PKG_CONFIG_PATH=$root/lib/pkgconfig pkg-config \
-    --define-variable=prefix="$root" --define-variable=libdir="$root/lib" \
-    --define-variable=includedir="$root/include" --cflags --libs libeesp)
-# shellcheck disable=SC2086
-cc -Wall -Werror -o "$work/version" "$work/version.c" $flags >"$out" 2>"$err"
-report $? "a program builds with the header and pkg-config file"
-LD_LIBRARY_PATH=$root/lib "$work/version" >"$out" 2>"$err" &&
-    grep -q success "$out"
-report $? "and runs"
+export PKG_CONFIG_PATH=$root/lib/pkgconfig
+cp -r "$tests_dir/../examples" "$work/examples"
+make -C "$work/examples" CFLAGS="-Wall -Wextra -Werror" \
+    CPPFLAGS="$(pkg-config --define-variable=includedir="$root/include" \
+        --cflags libeesp)" LDFLAGS="-L$root/lib" >"$out" 2>"$err"
+report $? "the example builds with the header and pkg-config file"
+[ ! -e "$work/examples/eesp.h" ] && ! grep -q "$tests_dir" "$out"
+report $? "and with nothing of the sources"
 
 export LD_LIBRARY_PATH=$root/lib
+"$root/bin/eesp" keygen --levels domain --out "$work/domain.jwks" >"$out" \
+    2>"$err"
+example=$work/examples/sealed_udp
+port=$((20000 + RANDOM % 20000))
+timeout 20 "$example" "$work/domain.jwks" receive $port 2 >"$work/received" \
+    2>"$work/dropped" &
+background=($!)
+for _ in {1..50}; do
+    printf 'one\ntwo\n' | timeout 20 "$example" "$work/domain.jwks" send $port \
+        1 2 >"$out" 2>"$err" && break
+    sleep 0.1
+done
+wait "${background[0]}"
+report $? "the example's receiver ends well" "$(cat "$work/dropped")"
+[ "$(cat "$work/received")" = "$(printf '1: one\n1: two')" ]
+report $? "and has opened what was sealed" "$(cat "$work/received")"
+background=()
+
 EESP_BIN=$root/bin/eesp
 if [ -e "$plugin" ] && [ -e "$MPI_CHECK" ] && make_keyring "$work/kr.jwks"; then
     EESP_PLUGIN=$plugin
