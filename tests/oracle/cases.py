@@ -164,6 +164,11 @@ def put_source(f, source):
                 f.values[at + 8:])
 
 
+def forget_origin(f):
+    """Not by a proxy."""
+    f.origin, f.flags = None, f.flags & ~X
+
+
 def random_sequence(rng, policy):
     step = 1 << policy.shift
     sequence = rng.choice([1, 2, step - 1, step, step + 1, 5 * step,

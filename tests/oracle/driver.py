@@ -90,8 +90,7 @@ def encode_batch(rng, path, keyring, policy, me, count, client):
     f = cases.random_packet(rng, keyring, policy, me)
     if client is not None and policy.client == "source":
         cases.put_source(f, client)
-    if f.origin: # only a proxy says so
-        f.origin, f.flags = None, f.flags & ~keys.X
+    cases.forget_origin(f) # the command is no proxy
     offset = rng.choice([0, policy.crypt_offset_max])
     sent = [cases.random_payload(rng, policy.max_payload)
             for _ in range(count)]

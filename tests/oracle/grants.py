@@ -44,6 +44,7 @@ def granted_case(rng, keyring, policy, entry, me, client):
     mine = True
     if client is not None and policy.client == "source":
         mine = rng.random() < 0.5
+        cases.forget_origin(f) # proxies have other ids
         cases.put_source(f, client if mine else client ^ 1 << rng.randrange(63))
     packet = packets.seal(keyring, f)
     if rng.random() < 0.2:
