@@ -91,6 +91,7 @@ class Policy:
         self.epoch_window = entry.get("epoch_window", 1)
         self.shift = entry.get("phase_shift", 24)
         self.replay = entry.get("replay", "strict")
+        self.replay_window = entry.get("replay_window", 1024)
         self.client = entry.get("client")
         self.crypt_offset_max = entry.get("crypt_offset_max", 0)
         self.max_payload = entry.get("max_payload", 65536)

@@ -6,7 +6,8 @@ keys.py and packets.py know profile SL1 from its description alone. Random
 keyrings, policies and packets go both ways: what the oracle makes, `eesp
 decode' opens; what `eesp encode' makes, the oracle opens. Packets that were
 changed, or that break one rule and are sealed all the same, both refuse.
-EESP_BIN is the command. The last line is the sum. Needs python3-cryptography.
+EESP_BIN is the command, in the build tree. Needs python3-cryptography. The last
+line is the sum.
 """
 import argparse
 import json
@@ -22,6 +23,7 @@ import cases
 import faults
 import grants
 import keys
+import replay
 import vectors
 from driver import (EESP, SHOWN, Case, Sum, make_case, run_eesp, try_decode,
                     try_encode)
@@ -66,6 +68,9 @@ def one_keyring(rng, total, path, aeads, share):
     for entry in rng.sample(entries, 2):
         grants.try_grant(rng, total, path, keyring,
                          keyring.policies[entry["spi"]], entry, me)
+    for entry in rng.sample(entries, 4):
+        replay.try_receiver(rng, total, path, keyring,
+                            keyring.policies[entry["spi"]], entry, me)
     rng.shuffle(batch)
     try_decode(total, path, keyring, me, batch)
 
