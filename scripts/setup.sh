@@ -14,7 +14,8 @@ packages_build="build-essential autoconf automake libtool pkg-config dpkg-dev
 # shellcheck disable=SC2034
 packages_run="tcpdump ucx-utils iproute2 util-linux"
 # shellcheck disable=SC2034
-packages_test="libcmocka-dev python3 python3-cryptography jq procps shellcheck
+packages_test="libcmocka-dev python3 python3-cryptography
+    python3-cryptography-vectors jq procps shellcheck
     mandoc man-db libasan8 libubsan1 qemu-user gcovr clang libclang-rt-dev"
 # intel-ipsec-mb exists for x86-64 only; OpenSSL serves elsewhere.
 if [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ]; then

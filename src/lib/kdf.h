@@ -76,6 +76,13 @@ int eesp_kdf_once(const struct eesp_kdf *kdf, const uint8_t *key,
 int eesp_kdf_selftest(const struct eesp_kdf *kdf);
 
 /*
+ * With a state of eesp_kdf_cmac_aes256: SP 800-108r1 counter mode over other
+ * fixed data than ours, at most EESP_FIXED_DATA_MAX bytes.
+ */
+int eesp_kdf_cmac_fixed(void *state, const uint8_t *fixed, size_t size,
+                        uint8_t *out, size_t length);
+
+/*
  * With a state of eesp_kdf_cmac_aes256: the CMAC of each of count messages of
  * one block of 16 bytes, in place.
  */

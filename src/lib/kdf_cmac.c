@@ -63,24 +63,20 @@ static void xor_block(uint8_t *out, const uint8_t *in)
     memcpy(out, a, BLOCK);
 }
 
-/* Where this is inlined lengths may be constant. */
+/*
+ * message: 0, where each MAC has its counter, and the fixed data, size bytes,
+ * with room for a block behind. Where this is inlined sizes may be constant.
+ */
 static inline __attribute__((always_inline)) int
-derive(struct cmac_state *s, const char label[2], const uint8_t *context,
-       size_t context_length, uint8_t *out, size_t length)
+counter_mode(struct cmac_state *s, uint8_t *message, size_t size, uint8_t *out,
+             size_t length)
 {
-    uint8_t message[1 + EESP_FIXED_DATA_MAX + BLOCK];
     uint8_t macs[BLOCKS_MAX * BLOCK];
-    size_t n = (length + BLOCK - 1) / BLOCK;
-    size_t size, whole;
+    size_t n     = (length + BLOCK - 1) / BLOCK;
+    size_t whole = (size + BLOCK - 1) / BLOCK * BLOCK;
     const uint8_t *subkey = s->k1;
     int ret;
 
-    if (n == 0 || n > BLOCKS_MAX || context_length > EESP_CONTEXT_MAX)
-        return EESP_ERR_ARGUMENT;
-    message[0] = 0; /* where each has its counter */
-    size  = 1 + eesp_fixed_data(label, context, context_length, length,
-                                message + 1);
-    whole = (size + BLOCK - 1) / BLOCK * BLOCK;
     if (size < whole) {
         memset(message + size, 0, BLOCK); /* beyond whole: one size */
         message[size] = 0x80;
@@ -92,6 +88,33 @@ derive(struct cmac_state *s, const char label[2], const uint8_t *context,
         memcpy(out, macs, length);
     wipe_small(macs, sizeof(macs));
     return ret;
+}
+
+static inline __attribute__((always_inline)) int
+derive(struct cmac_state *s, const char label[2], const uint8_t *context,
+       size_t context_length, uint8_t *out, size_t length)
+{
+    uint8_t message[1 + EESP_FIXED_DATA_MAX + BLOCK];
+    size_t size;
+
+    if (length == 0 || length > EESP_DERIVE_MAX ||
+        context_length > EESP_CONTEXT_MAX)
+        return EESP_ERR_ARGUMENT;
+    message[0] = 0;
+    size       = 1 + eesp_fixed_data(label, context, context_length, length,
+                                     message + 1);
+    return counter_mode(s, message, size, out, length);
+}
+
+int eesp_kdf_cmac_fixed(void *state, const uint8_t *fixed, size_t size,
+                        uint8_t *out, size_t length)
+{
+    uint8_t message[1 + EESP_FIXED_DATA_MAX + BLOCK] = {0};
+
+    if (length == 0 || length > EESP_DERIVE_MAX || size > EESP_FIXED_DATA_MAX)
+        return EESP_ERR_ARGUMENT;
+    memcpy(message + 1, fixed, size);
+    return counter_mode(state, message, 1 + size, out, length);
 }
 
 /* Contexts with two ranks, or two ids, are what most packets have. */
