@@ -17,6 +17,10 @@ ENCODE_OPTIONS = ["source", "destination", "flow", "device", "task", "job",
                   "tenant", "vm"]
 
 
+class CommandFailed(Exception):
+    """What the command said instead of doing it."""
+
+
 class Sum:
     def __init__(self, seed):
         self.seed, self.passed, self.failed, self.kinds = seed, 0, 0, {}
@@ -86,7 +90,7 @@ def selector_arguments(policy, values):
 
 
 def encode_batch(rng, path, keyring, policy, me, count, client):
-    """Packets by the command, and what they should say."""
+    """What was asked for, payloads, packets by the command, crypt offset."""
     f = cases.random_packet(rng, keyring, policy, me)
     if client is not None and policy.client == "source":
         cases.put_source(f, client)
@@ -102,7 +106,7 @@ def encode_batch(rng, path, keyring, policy, me, count, client):
     status, out, err = run_eesp(arguments, [p.hex() for p in sent])
     made = [bytes.fromhex(line) for line in out.split()]
     if status != 0 or len(made) != count:
-        return None, None, None, f"eesp {' '.join(arguments)}: {err}"
+        raise CommandFailed(f"eesp {' '.join(arguments)}: {err}")
     return f, sent, made, offset
 
 
@@ -128,10 +132,11 @@ def check_encoded(keyring, f, payload, sequence, offset, got):
 def try_encode(rng, total, path, keyring, policy, entry, me, count,
                client=None):
     """One start of the command; its packets, for others to change."""
-    f, sent, made, offset = encode_batch(rng, path, keyring, policy, me, count,
-                                         client)
-    if f is None:
-        total.add("encode runs", False, json.dumps(entry), offset)
+    try:
+        f, sent, made, offset = encode_batch(rng, path, keyring, policy, me,
+                                             count, client)
+    except CommandFailed as failure:
+        total.add("encode runs", False, str(failure), json.dumps(entry))
         return []
     for number, (payload, packet) in enumerate(zip(sent, made), 1):
         got, why = judge(keyring, packet, me)

@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -34,9 +33,10 @@ POLICIES = 20 # of one keyring
 
 def ciphers_of_both():
     """AEADs that this Python's libcrypto and libeesp's both have."""
-    done = subprocess.run([EESP, "selftest", "--json"], capture_output=True,
-                          text=True, check=True)
-    theirs = {b["algorithm"] for b in json.loads(done.stdout)["backends"]
+    _, out, err = run_eesp(["selftest", "--json"], [])
+    if not out:
+        sys.exit(f"{EESP} selftest: {err}")
+    theirs = {b["algorithm"] for b in json.loads(out)["backends"]
               if b["available"]}
     return sorted(name for name, number in keys.AEADS.items()
                   if name in theirs and keys.CIPHERS[number])

@@ -64,7 +64,8 @@ class Stream:
         f.values, f.session, f.incarnation = (same.values, same.session,
                                               same.incarnation)
         edge = self.policy.replay_window
-        step = self.rng.choice([1, 1, 2, 0, -1, 1 - edge, -edge, -1 - edge,
+        step = self.rng.choice([1, 2, 0, -1, 1 - edge, -edge, -1 - edge, edge,
+                                64, self.rng.randint(-64, 0),
                                 self.rng.randint(-edge, edge)])
         f.sequence = max(1, self.highest[who] + step)
         return who, f
