@@ -2,8 +2,11 @@
 """Packets that break one rule, or were changed on their way.
 
 Each fault changes the fields of a good packet, or returns False where it cannot
-be had. The packet is sealed with the keys that belong to what it then says.
+be had. The packet is sealed with the keys of what it then says or of what it
+said before: so that it would open, whichever a receiver that lacks the check
+goes by.
 """
+import dataclasses
 import struct
 
 import cases
@@ -75,7 +78,8 @@ def other_epoch(f, rng):
     policy = f.policy
     below = not f.flags & D and policy.replay != "off" and rng.random() < 0.5
     f.epoch = (policy.epoch + rng.choice([-1, 1]) *
-               rng.randint(policy.epoch_window + 1, 32767)) % 65536
+               rng.choice([policy.epoch_window + 1, rng.randint(
+                   policy.epoch_window + 1, 32767)])) % 65536
     if below:
         f.epoch = (policy.epoch - 1) % 65536
 
@@ -264,6 +268,9 @@ RARE = ["hops", "own domain", "other domain", "other proxy", "proxy reserved",
         "sequence of another partition", "wrong commitment",
         "no commitment"] * 3
 
+# These may show in the keys alone.
+UNSEEN = ["wrong incarnation", "wrong rank"]
+
 
 def faulty_packet(rng, keyring, policy, me):
     """Name of a fault and fields of a packet that has it."""
@@ -271,9 +278,13 @@ def faulty_packet(rng, keyring, policy, me):
         f = cases.random_packet(rng, keyring, policy, me)
         if f.aead == GMAC: # its ICV covers what others would expose
             f.crypt_offset = None
+        before = dataclasses.replace(f, raw={})
         name = rng.choice(sorted(FAULTS) + RARE)
-        if FAULTS[name](f, rng) is not False:
-            return name, f
+        if FAULTS[name](f, rng) is False:
+            continue
+        if name not in UNSEEN and rng.random() < 0.5:
+            f.raw["keys_of"] = before
+        return name, f
 
 
 def corrupt(rng, packet):

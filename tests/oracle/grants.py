@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Granted keyrings: their keys, and packets under them."""
+import dataclasses
 import itertools
 import json
 
@@ -45,7 +46,12 @@ def granted_case(rng, keyring, policy, entry, me, client):
     if client is not None and policy.client == "source":
         mine = rng.random() < 0.5
         cases.forget_origin(f) # proxies have other ids
-        cases.put_source(f, client if mine else client ^ 1 << rng.randrange(63))
+        cases.put_source(f, client)
+        if not mine:
+            # With that client's keys, or by this one in its name.
+            if rng.random() < 0.5:
+                f.raw["keys_of"] = dataclasses.replace(f)
+            cases.put_source(f, client ^ 1 << rng.randrange(63))
     packet = packets.seal(keyring, f)
     if rng.random() < 0.2:
         kind, packet = faults.corrupt(rng, packet)

@@ -23,7 +23,11 @@ class Drop(Exception):
 
 @dataclass
 class Fields:
-    """What one packet says. raw: bytes in place of what the rules give."""
+    """What one packet says.
+
+    raw: bytes in place of what the rules give; its member keys_of: the fields
+    that keys and nonce are derived from, if not from these.
+    """
     policy: keys.Policy
     generations: dict            # by level
     epoch: int
@@ -145,8 +149,9 @@ def derive(keyring, f):
 
 
 def seal(keyring, f):
-    kdk, ctx = derive(keyring, f)
-    key, mask = keys.data_key(f.kdf, f.aead, kdk, ctx)
+    by = f.raw.get("keys_of", f)
+    kdk, ctx = derive(keyring, by)
+    key, mask = keys.data_key(by.kdf, by.aead, kdk, ctx)
     options = option_field(f, kdk, ctx)
     header = (bytes([f.raw.get("marker", 0x80), len(options)]) +
               struct.pack(">HI", f.session, f.raw.get("spi", f.policy.spi)) +
@@ -158,11 +163,11 @@ def seal(keyring, f):
     if pad:
         filler[-1] = f.raw.get("filler", 0)
     plain = info + f.payload + bytes(filler)
-    clear = len(plain) if f.aead == GMAC else 4 * (f.crypt_offset or 0)
-    sid = sender_id(split_values(f.selectors, f.values) or {})
-    sealed = keys.cipher(f.aead, key).encrypt(
-        keys.nonce(mask, sid, f.flags, f.session, f.sequence), plain[clear:],
-        header + plain[:clear])
+    clear = len(plain) if by.aead == GMAC else 4 * (f.crypt_offset or 0)
+    sid = sender_id(split_values(by.selectors, by.values) or {})
+    sealed = keys.cipher(by.aead, key).encrypt(
+        keys.nonce(mask, sid, by.flags, by.session, by.sequence),
+        plain[clear:], header + plain[:clear])
     return header + plain[:clear] + sealed
 
 
