@@ -3,8 +3,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "secret.h"
+
+enum { LARGE = 4 << 20 };
 
 struct eesp_replay_table {
     struct eesp_replay_entry *entries;
@@ -18,6 +21,22 @@ struct eesp_replay_table {
     struct eesp_ages ages;
 };
 
+/*
+ * A large table is used all over: with pages of 2 MB a look into it does not
+ * also miss the translation of its address. NULL: no memory.
+ */
+static void *map_zeros(size_t size)
+{
+    void *zeros = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (zeros == MAP_FAILED)
+        return NULL;
+    if (size >= LARGE)
+        madvise(zeros, size, MADV_HUGEPAGE); /* as the machine allows */
+    return zeros;
+}
+
 struct eesp_replay_table *eesp_replay_create(unsigned sources, unsigned window)
 {
     struct eesp_replay_table *table = calloc(1, sizeof(*table));
@@ -30,7 +49,7 @@ struct eesp_replay_table *eesp_replay_create(unsigned sources, unsigned window)
     table->mask    = places - 1;
     table->sources = sources;
     /* Not secret; the kernel gives its pages as they are first used. */
-    table->entries = calloc(places, sizeof(*table->entries));
+    table->entries = map_zeros(places * sizeof(*table->entries));
     if (window != 0) {
         table->window = window;
         table->words  = window / 64 + 1;
@@ -49,7 +68,8 @@ void eesp_replay_destroy(struct eesp_replay_table *table)
     if (table == NULL)
         return;
     free(table->bits);
-    free(table->entries);
+    if (table->entries != NULL)
+        munmap(table->entries, (table->mask + 1) * sizeof(*table->entries));
     free(table);
 }
 
