@@ -105,7 +105,7 @@ def random_policy(rng, spi, kids, aeads):
         policy["partitioned"] = True
         policy["phase_shift"] = min(policy["phase_shift"], 20)
     if policy["replay"] == "window" and rng.random() < 0.5:
-        policy["replay_window"] = rng.choice([64, 128, 65536])
+        policy["replay_window"] = rng.choice([64, 64, 128, 65536])
     if rng.random() < 0.4:
         policy["crypt_offset_max"] = rng.choice([1, 5, 63])
     if policy["aead"] == "aes-256-gmac":

@@ -54,7 +54,8 @@ class Stream:
         session.incarnation = one.incarnation
         if policy.has("ranks") or policy.has("source"):
             other.incarnation, other.session = one.incarnation, one.session
-        self.highest = [rng.choice([1, rng.getrandbits(40) + 1])] * SENDERS
+        first = rng.choice([1, rng.getrandbits(40) + 1])
+        self.opened = [[first] for _ in self.senders]
 
     def packet(self):
         who = self.rng.randrange(SENDERS)
@@ -67,11 +68,14 @@ class Stream:
         step = self.rng.choice([1, 2, 0, -1, 1 - edge, -edge, -1 - edge, edge,
                                 64, self.rng.randint(-64, 0),
                                 self.rng.randint(-edge, edge)])
-        f.sequence = max(1, self.highest[who] + step)
+        f.sequence = max(1, max(self.opened[who]) + step)
+        if self.rng.random() < 0.2: # the same place in a bitmap
+            f.sequence = self.rng.choice(self.opened[who]) + edge + (
+                self.rng.choice([0, 64]))
         return who, f
 
     def took(self, who, f):
-        self.highest[who] = max(self.highest[who], f.sequence)
+        self.opened[who].append(f.sequence)
 
 
 def plan_packets(rng, keyring, policy, me):
