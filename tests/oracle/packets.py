@@ -109,12 +109,12 @@ def pad_option(count):
     return b"\0" if count == 1 else bytes([1, count - 2]) + bytes(count - 2)
 
 
-def option_field(f, kdk, ctx):
+def option_field(f, kind, kdk, ctx):
     """All options, padded so that the payload stands on a multiple of 8."""
     options = [compact_option(f) if f.compact else full_option(f)]
     if f.flags & C and not f.raw.get("no_commitment") or (
             f.raw.get("extra_commitment")):
-        made = keys.commitment(f.kdf, kdk, ctx)
+        made = keys.commitment(kind, kdk, ctx)
         options.append(bytes([COMMIT, 16]) + bytes(
             a ^ b for a, b in zip(made, f.raw.get("wrong", bytes(16)))))
     if f.origin:
@@ -152,7 +152,7 @@ def seal(keyring, f):
     by = f.raw.get("keys_of", f)
     kdk, ctx = derive(keyring, by)
     key, mask = keys.data_key(by.kdf, by.aead, kdk, ctx)
-    options = option_field(f, kdk, ctx)
+    options = option_field(f, by.kdf, kdk, ctx)
     header = (bytes([f.raw.get("marker", 0x80), len(options)]) +
               struct.pack(">HI", f.session, f.raw.get("spi", f.policy.spi)) +
               options + struct.pack(">Q", f.sequence))

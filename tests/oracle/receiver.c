@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * receiver KEYRING SPI RANK ID: a receiver with a replay table, for what the
- * eesp command does not show. It prints its incarnation, then answers each
- * line of standard input:
+ * receiver KEYRING SPI RANK ID [BACKEND]: a receiver with a replay table, for
+ * what the eesp command does not show. It prints its incarnation, then answers
+ * each line of standard input:
  *
  *     PACKET            "ok PAYLOAD", or "drop REASON"
  *     check GENERATIONS "ok VALUE", or "drop REASON": the key check value
@@ -72,14 +72,15 @@ int main(int argc, char *argv[])
     char why[EESP_WHY_LEN], *line = NULL;
     size_t size = 0;
 
-    if (argc != 5)
-        errx(2, "usage: receiver KEYRING SPI RANK ID");
+    if (argc != 5 && argc != 6)
+        errx(2, "usage: receiver KEYRING SPI RANK ID [BACKEND]");
     if (eesp_keyring_load(argv[1], &keyring, why) != EESP_OK)
         errx(1, "%s", why);
     params.keyring = keyring;
     params.policy = eesp_keyring_policy(keyring, argv[2]);
     params.rank = (uint32_t)strtoul(argv[3], NULL, 10);
     params.id = strtoull(argv[4], NULL, 16);
+    params.backend = argv[5]; /* NULL: the best */
     if (!params.policy)
         errx(1, "no policy %s", argv[2]);
     if (eesp_lane_create(&params, &lane, why) != EESP_OK)

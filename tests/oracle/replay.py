@@ -115,7 +115,8 @@ def plan_checks(rng, keyring, policy):
 
 def try_receiver(rng, total, path, keyring, policy, entry, me):
     with subprocess.Popen(
-            [RECEIVER, path, str(policy.spi), str(me.rank), f"{me.id:x}"],
+            [RECEIVER, path, str(policy.spi), str(me.rank), f"{me.id:x}"] +
+            rng.choice([[], ["openssl"]]),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True) as process:
         first = process.stdout.readline()
