@@ -20,7 +20,8 @@
 
 #define EESP_KEY_MIN 32 /* bytes of a root key, wire-format section 2 */
 #define EESP_KEY_MAX 64
-#define EESP_KEYS_MAX 256     /* keys and policies of one file */
+/* Keys of one file: more than the EESP_SUITES_MAX * 81 of one full grant. */
+#define EESP_KEYS_MAX 1024
 #define EESP_POLICIES_MAX 256
 #define EESP_KEYRING_TEXT_MAX (1 << 20) /* bytes of a keyring file */
 #define EESP_MASTERS_MAX 81   /* 3^levels generation tuples of a policy */

@@ -19,7 +19,21 @@ static json_t *roots(unsigned generation)
     return ring;
 }
 
-/* The ring that grants tuples of domain generation 7 and its neighbours. */
+/* Generation of each level that the policy has. */
+static json_t *generations_json(const struct eesp_policy *policy,
+                                const struct eesp_grant *g)
+{
+    json_t *object = json_object();
+    unsigned i;
+
+    for (i = 0; i < EESP_LEVELS; i++)
+        if (eesp_policy_info(policy)->levels & 1u << i)
+            json_object_set_new(object, eesp_level_name((enum eesp_level)i),
+                                json_integer(g->generations[i]));
+    return object;
+}
+
+/* The ring that grants what the policy's roots give. */
 static json_t *granted(json_t *ring, const uint64_t *client)
 {
     json_t *made = json_pack("{s:i,s:[],s:[O]}", "eesp_version", 1, "keys",
@@ -38,13 +52,12 @@ static json_t *granted(json_t *ring, const uint64_t *client)
             continue;
         assert_int_equal(ret, EESP_OK);
         base64url(g.key, g.length, k);
-        key = json_pack("{s:s,s:s,s:s,s:s,s:i,s:s,s:s,s:{s:i,s:i},s:s}", "kty",
+        key = json_pack("{s:s,s:s,s:s,s:s,s:i,s:s,s:s,s:o,s:s}", "kty",
                         "oct", "kid", "g", "k", k, "eesp_level", "master",
                         "eesp_spi", RING_SPI, "eesp_kdf",
                         eesp_kdf_by_id(g.kdf)->name, "eesp_aead",
                         eesp_aead_find(g.aead, NULL)->name, "eesp_generations",
-                        "domain", (int)g.generations[EESP_DOMAIN], "job",
-                        (int)g.generations[EESP_JOB], "eesp_state",
+                        generations_json(policy, &g), "eesp_state",
                         eesp_key_state_name(g.state));
         if (client)
             json_object_set_new(key, "eesp_client",
@@ -139,6 +152,55 @@ static void both_pairs(void **unused)
     assert_int_equal(pass(two_pairs(two, one), ring, 5), EESP_OK);
     defect(granted(two_pairs(one, two), NULL), 4, "eesp_state", "next",
            "for a pair of kdf and aead has");
+}
+
+static void add_ring(json_t *ring, const char *level, const char *kid,
+                     uint8_t fill)
+{
+    json_t *keys = json_object_get(ring, "keys");
+
+    json_array_append_new(keys, key_json(level, kid, 0, "previous", fill, 32));
+    json_array_append_new(keys, key_json(level, kid, 2, "next", fill + 2, 32));
+}
+
+/* Four levels with full rings, and as many pairs as a policy may have. */
+static json_t *largest_roots(void)
+{
+    static const char *const pairs[][2] = {
+        {"hkdf-sha256", "aes-256-gcm"}, {"hkdf-sha384", "aes-256-gcm"},
+        {"hkdf-sha512", "aes-256-gcm"}, {"hmac-sha256", "aes-256-gcm"},
+        {"cmac-aes256", "aes-128-gcm"}, {"hkdf-sha256", "aes-128-gcm"},
+        {"hkdf-sha384", "aes-128-gcm"},
+    };
+    json_t *ring = roots(7), *keys = json_object_get(ring, "keys"),
+           *receive = json_array();
+    unsigned i;
+
+    add_ring(ring, "job", "job-42", 0x41);
+    json_array_append_new(keys, key_json("tenant", "t", 1, "current", 8, 32));
+    add_ring(ring, "tenant", "t", 7);
+    json_array_append_new(keys, key_json("task", "t", 1, "current", 80, 32));
+    add_ring(ring, "task", "t", 79);
+    for (i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+        json_array_append_new(receive, json_pack("{s:s,s:s}", "kdf",
+                                                 pairs[i][0], "aead",
+                                                 pairs[i][1]));
+    json_object_update_new(
+        ring_policy(ring, 0),
+        json_pack("{s:{s:s,s:s,s:s,s:s},s:o}", "levels", "domain", "cluster-a",
+                  "tenant", "t", "job", "job-42", "task", "t", "receive",
+                  receive));
+    return ring;
+}
+
+static void largest_grant(void **unused)
+{
+    json_t *ring = granted(largest_roots(), NULL);
+
+    (void)unused;
+    assert_int_equal(json_array_size(json_object_get(ring, "keys")),
+                     EESP_SUITES_MAX * 81);
+    assert_int_equal(pass(largest_roots(), ring, 5), EESP_OK);
 }
 
 static void not_granted(void **unused)
@@ -371,6 +433,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(as_the_roots),
         cmocka_unit_test(both_pairs),
+        cmocka_unit_test(largest_grant),
         cmocka_unit_test(not_granted),
         cmocka_unit_test(one_client),
         cmocka_unit_test(defects),
