@@ -12,8 +12,9 @@
 struct decode_options {
     const char         *keyring, *pcap;
     struct open_options open;
-    bool                as_json, quiet, limited, psp;
+    bool                as_json, quiet, limited;
     uint64_t            limit;
+    enum decode_protocol protocol;
 };
 
 /* One run over the input, to learn receivers or to open packets. */
@@ -38,6 +39,8 @@ static void print_help(void)
         "- for\n                           standard input\n"
         "  --psp                    headers of PSP packets (UDP port 1000), "
         "without keys\n"
+        "  --tss                    headers of UEC TSS packets, without "
+        "keys\n"
         "  --rank N                 the receiver's rank\n"
         "  --id HEX                 the receiver's id (selector destination)\n"
         "  --dst-incarnation HEX    the receiver's incarnation\n"
@@ -190,11 +193,11 @@ static int decode(const struct decode_options *options)
     const char *path;
     int fd = -1, result = CMD_FAILED;
 
-    if (options->psp) {
+    if (options->protocol != DECODE_EESP) {
         fd = open_input(options->pcap);
         if (fd < 0)
             return CMD_FAILED;
-        result = decode_psp(fd, options->pcap);
+        result = decode_headers(options->protocol, fd, options->pcap);
         close(fd);
         return result;
     }
@@ -256,7 +259,10 @@ static int parse_option(struct decode_options *options, int option)
         options->limited = true;
         break;
     case 'P':
-        options->psp = true;
+        options->protocol = DECODE_PSP;
+        break;
+    case 'T':
+        options->protocol = DECODE_TSS;
         break;
     case 'q':
         options->quiet = true;
@@ -273,6 +279,7 @@ int decode_main(int argc, char *argv[])
         { "keyring", required_argument, NULL, 'k' },
         { "pcap", required_argument, NULL, 'p' },
         { "psp", no_argument, NULL, 'P' },
+        { "tss", no_argument, NULL, 'T' },
         { "rank", required_argument, NULL, 'r' },
         { "id", required_argument, NULL, 'i' },
         { "dst-incarnation", required_argument, NULL, 'd' },
@@ -293,7 +300,12 @@ int decode_main(int argc, char *argv[])
         if (parse_option(&options, option) < 0)
             return cmd_usage("decode");
     }
-    if (options.psp && argc - 1 != 1 + 2 * (options.pcap != NULL) &&
+    if (options.protocol == DECODE_TSS && argc != 2) {
+        cmd_complain("--tss takes hexadecimal from standard input and no "
+                     "other option: headers need no keys");
+        return cmd_usage("decode");
+    }
+    if (options.protocol == DECODE_PSP && argc - 1 != 1 + 2 * (options.pcap != NULL) &&
         !(options.pcap && argc - 1 == 2)) {
         cmd_complain("--psp goes with --pcap only: headers need no keys");
         return cmd_usage("decode");

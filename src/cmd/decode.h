@@ -69,8 +69,10 @@ int decode_pcap(int fd, const char *name, struct decode_sink *sink);
 bool decode_is_eesp(const struct eesp_keyring *keyring, const uint8_t *bytes,
                     size_t length);
 
-/* Shows the headers of PSP packets of either input: exit code. */
-int decode_psp(int fd, const char *pcap);
+enum decode_protocol { DECODE_EESP, DECODE_PSP, DECODE_TSS };
+
+/* Shows the headers of PSP or TSS packets of either input: exit code. */
+int decode_headers(enum decode_protocol protocol, int fd, const char *pcap);
 
 /* ---- UCX framing ---------------------------------------------------------
  * One direction of a TCP connection, from its bytes in order.

@@ -26,7 +26,8 @@
  *
  * Standards: draft-ietf-ipsecme-eesp-03 (packet), draft-xia-ipsecme-eesp-
  * stateless-encryption (scheme), SP 800-108r1 (KDF), SP 800-38D (AES-GCM),
- * RFC 7517 (keyring file). PSP packets are in eesp_psp.h.
+ * RFC 7517 (keyring file). PSP packets are in eesp_psp.h, those of UEC TSS in
+ * eesp_tss.h.
  */
 #ifndef EESP_H
 #define EESP_H

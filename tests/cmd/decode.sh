@@ -168,6 +168,16 @@ else
 fi
 "$EESP_BIN" decode --psp --json </dev/null >"$out" 2>"$err"
 expect 2 "--psp takes no --json" 'goes with --pcap only'
+tss=$tests_dir/vectors/tss/tss_vectors.json
+python3 -c 'import json, sys
+for v in json.load(open(sys.argv[1]))["packets_computed"]: print(v["tss_header"] + v["ciphertext_and_icv"])' "$tss" >"$work/tss"
+"$EESP_BIN" decode --tss <"$work/tss" >"$out" 2>"$err"
+expect 0 "--tss: headers of all vectors" '^5 TSS packets, 0 malformed$' 'SDI +0x000001' 'SSI +0x00000007' 'SSI +none' \
+    'counter +4660' 'epoch +3' 'payload +64 bytes'
+head -c 50 "$work/tss" | "$EESP_BIN" decode --tss >"$out" 2>"$err"
+expect 1 "--tss: truncated" '^error: length' '1 malformed'
+"$EESP_BIN" decode --tss --pcap x </dev/null >"$out" 2>"$err"
+expect 2 "--tss takes no capture" 'no other option'
 decode --help
 expect 0 "--help" 'Examples:'
 

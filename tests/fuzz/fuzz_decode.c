@@ -10,7 +10,7 @@
 #include "cmd.h"
 #include "fuzz.h"
 
-static char name[] = "eesp", json[] = "--json", psp[] = "--psp",
+static char name[] = "eesp", json[] = "--json", psp[] = "--psp", tss[] = "--tss",
             quiet[] = "--quiet", pcap[] = "--pcap", standard[] = "-",
             rank[] = "--rank", nine[] = "9";
 
@@ -34,6 +34,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 1:
         argv[argc++] = psp;
+        break;
+    case 4:
+        argv[argc++] = tss;
         break;
     case 2:
         argv[argc++] = quiet;

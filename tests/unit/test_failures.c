@@ -18,6 +18,7 @@
 
 #include "aead.h"
 #include "eesp_psp.h"
+#include "eesp_tss.h"
 #include "kdf.h"
 
 static unsigned calls, fail_at; /* 0: none fails */
@@ -173,6 +174,36 @@ static int psp(void)
     return ret;
 }
 
+static int tss(void)
+{
+    static const uint8_t key[EESP_TSS_KEY_LEN] = {1};
+    struct eesp_tss_params params = {.mode = EESP_TSS_CLUSTER, .sdi = 1,
+                                     .ssi = 1, .backend = backend};
+    struct eesp_tss *tx = NULL, *rx = NULL;
+    struct eesp_tss_opened opened;
+    uint8_t wire[256], body[256];
+    size_t length;
+    int ret = eesp_tss_create(&params, &tx);
+
+    params.ssi = 2;
+    if (ret == EESP_OK)
+        ret = eesp_tss_create(&params, &rx);
+    if (ret == EESP_OK)
+        ret = eesp_tss_set_key(tx, 0, key, 5);
+    if (ret == EESP_OK)
+        ret = eesp_tss_set_key(rx, 0, key, 5);
+    if (ret == EESP_OK)
+        ret = eesp_tss_send_from(tx, 0, 5, 0, 1);
+    if (ret == EESP_OK)
+        ret = eesp_tss_seal(tx, NULL, "four", 4, wire, sizeof(wire), &length);
+    if (ret == EESP_OK)
+        ret = eesp_tss_open(rx, NULL, wire, length, body, sizeof(body),
+                            &opened);
+    eesp_tss_destroy(tx);
+    eesp_tss_destroy(rx);
+    return ret;
+}
+
 static int selftests(void)
 {
     const struct eesp_aead *aead;
@@ -277,13 +308,15 @@ static void every_backend(void **unused)
     }
 }
 
-static void psp_packets(void **unused)
+static void other_packets(void **unused)
 {
     (void)unused;
     backend = "openssl";
     assert_true(each_call(psp, 0) > 10);
+    assert_true(each_call(tss, 0) > 10);
     backend = NULL;
     assert_true(each_call(psp, 0) > 5);
+    assert_true(each_call(tss, 0) > 5);
 }
 
 static void known_answers(void **unused)
@@ -298,7 +331,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kdf),
         cmocka_unit_test(every_backend),
-        cmocka_unit_test(psp_packets),
+        cmocka_unit_test(other_packets),
         cmocka_unit_test(known_answers),
     };
     int ret;
