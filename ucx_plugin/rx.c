@@ -196,7 +196,8 @@ static int uct_eesp_rx_open(uct_eesp_iface_t *iface, void *packet,
     ret = eesp_open(iface->lane, packet, length, data - UCT_EESP_RX_PREFIX,
                         UCT_EESP_RX_PREFIX + iface->rx_max_packet, opened);
 
-    if ((ret == EESP_OK) && ((opened->length < EESP_AM_HEADER) ||
+    if ((ret == EESP_OK) && ((opened->next_header != EESP_NEXT_HEADER) ||
+                             (opened->length < EESP_AM_HEADER) ||
                              (opened->payload[0] >= UCT_AM_ID_MAX))) {
         ret = EESP_DROP_PAYLOAD;
     }

@@ -477,6 +477,12 @@ struct eesp_origin {
     uint64_t sequence;
 };
 
+/*
+ * Next Header of what eesp_seal() makes: for experiments (RFC 3692), here a UCX
+ * message. Whoever opens packets of other makers looks at it before the payload.
+ */
+#define EESP_NEXT_HEADER 253
+
 struct eesp_opened {
     const uint8_t *payload;  /* inside the plaintext buffer */
     size_t         length;   /* of the payload */

@@ -41,7 +41,6 @@
 #define EESP_EXPOSED_MAX  (63 * 4) /* bytes: crypt offsets have 6 bits */
 /* What every packet has of a header; the rest is there if something is. */
 #define EESP_HEADER_COMMON offsetof(struct eesp_header, commitment)
-#define EESP_NEXT_HEADER  253 /* experimental: a UCX payload */
 
 /* Length of the header that eesp_header_build() makes. */
 size_t eesp_header_length(int compact, unsigned selectors, unsigned options);
