@@ -168,17 +168,30 @@ static int check_destination(const struct eesp_lane *lane,
                EESP_DROP_DESTINATION;
 }
 
+/* The table is full: do the dead make room for a new source? */
+static __attribute__((noinline, cold)) int
+check_again(const struct eesp_lane *lane, struct incoming *in)
+{
+    if (!eesp_replay_make_room(lane->replay))
+        return EESP_DROP_REPLAY_FULL;
+    in->entry = eesp_replay_find(lane->replay, &in->source);
+    return eesp_replay_check(lane->replay, in->entry, in->header.sequence);
+}
+
 static int check_replay(const struct eesp_lane *lane, struct incoming *in)
 {
+    int ret;
+
     if (in->header.sequence == 0)
         return EESP_DROP_REPLAY;
     /* Its nonce would be that of a neighbour. */
     if (lane->policy->info.partitions != 0 &&
         in->header.sequence > EESP_PARTITION_LAST)
         return EESP_DROP_PARTITION;
-    return in->entry ? eesp_replay_check(lane->replay, in->entry,
-                                         in->header.sequence) :
-                       EESP_OK;
+    if (in->entry == NULL)
+        return EESP_OK;
+    ret = eesp_replay_check(lane->replay, in->entry, in->header.sequence);
+    return ret == EESP_DROP_REPLAY_FULL ? check_again(lane, in) : ret;
 }
 
 /* A client's grant has the key of no other client. */

@@ -19,6 +19,7 @@ struct eesp_replay_table {
     unsigned sources;
     uint64_t seed[2]; /* keep senders from choosing sources that collide */
     struct eesp_ages ages;
+    int may_have_dead; /* an age has ended since they were cleared away */
 };
 
 /*
@@ -155,10 +156,17 @@ static void forget(struct eesp_replay_table *table, size_t place)
 void eesp_replay_age(struct eesp_replay_table *table,
                      const struct eesp_policy *policy)
 {
+    if (eesp_ages_next(&table->ages, policy) > 0)
+        table->may_have_dead = 1;
+}
+
+int eesp_replay_make_room(struct eesp_replay_table *table)
+{
     size_t place = 0;
 
-    if (eesp_ages_next(&table->ages, policy) == 0 || table->used == 0)
-        return;
+    if (!table->may_have_dead)
+        return 0;
+    table->may_have_dead = 0;
     while (place <= table->mask) {
         const struct eesp_replay_entry *entry = &table->entries[place];
 
@@ -168,6 +176,7 @@ void eesp_replay_age(struct eesp_replay_table *table,
         else
             place++;
     }
+    return table->used < table->sources;
 }
 
 /* The word with the bit of number sequence. */

@@ -6,9 +6,9 @@
  * below it, and not opened before; a ring of bits tells (the way of RFC 6479).
  * Fixed size; entries are made only after a packet has been opened, so forgers
  * cannot fill it. When the table is full, new sources are refused: a live entry
- * is never evicted, it would let old packets in. An entry is dead, and its
- * place free, once nothing that it has seen could open again, because its
- * epochs have left the window or a generation its ring (replay_age).
+ * is never evicted, it would let old packets in. An entry is dead once nothing that
+ * it has seen could open again, because its epochs have left the window or a
+ * generation its ring (replay_age); when the table is full, the dead give way.
  *
  *     entry = eesp_replay_find(table, &source);
  *     ret = eesp_replay_check(table, entry, sequence);
@@ -41,12 +41,18 @@ struct eesp_replay_table *eesp_replay_create(unsigned sources, unsigned window);
 void eesp_replay_destroy(struct eesp_replay_table *table);
 
 /*
- * From now on packets open under policy, which follows the one before: frees
- * the places of the dead. At the start and when keys or epoch change; takes a
- * time that grows with the table.
+ * From now on packets open under policy, which follows the one before. At the
+ * start and when keys or epoch change.
  */
 void eesp_replay_age(struct eesp_replay_table *table,
                      const struct eesp_policy *policy);
+
+/*
+ * Of a full table: clears the dead away, at most once between two changes of
+ * keys or epoch; takes a time that grows with the table. Whether there is room.
+ * Entries may have moved.
+ */
+int eesp_replay_make_room(struct eesp_replay_table *table);
 
 /* Where the source is or would go, valid until the next commit. */
 struct eesp_replay_entry *

@@ -4,7 +4,8 @@
  * next. Each such age has a number; entries of the replay table carry that of
  * their last packet. Generations and epochs only go forward (keyring_follows),
  * so once an age has nothing in common with the present one, neither has any
- * before it, and its packets cannot open again.
+ * before it, and its packets cannot open again. Numbers come again: the dead may
+ * be taken for living, and stay a while longer, but not the living for dead.
  */
 #ifndef EESP_REPLAY_AGE_H
 #define EESP_REPLAY_AGE_H

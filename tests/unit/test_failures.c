@@ -289,7 +289,8 @@ static void every_kdf(void **unused)
     backend = NULL;
     for (i = 0; (kdf = eesp_kdf_at(i)) != NULL; i++) {
         use(kdf->name, "aes-256-gcm", kdf->id != EESP_KDF_CMAC_AES256);
-        assert_true(each_call(packet, 0) > 20);
+        /* libcrypto's ciphers are fetched, the others of them, too. */
+        assert_true(each_call(packet, 4 + 2) > 20);
     }
 }
 
