@@ -15,41 +15,10 @@
  *     end                the last counter is 2^48 - 1 (2^47 of them for each
  *                        of client and server), then EESP_ERR_LIMIT
  */
-#include <pthread.h>
-#include <stdlib.h>
-
 #include "bytes.h"
+#include "claims.h"
 #include "kdf.h"
-#include "secret.h"
 #include "tss.h"
-
-enum { PRINT_LEN = 16, STEP = 64 };
-
-/* Counters below limit are given out. */
-struct claim {
-    uint8_t  print[PRINT_LEN]; /* of key, SSI and epoch */
-    uint64_t limit;
-};
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t once  = PTHREAD_ONCE_INIT;
-static struct claim *claims;
-static size_t claims_count, claims_room;
-
-static void take_lock(void)
-{
-    pthread_mutex_lock(&lock);
-}
-
-static void give_lock(void)
-{
-    pthread_mutex_unlock(&lock);
-}
-
-static void survive_fork(void)
-{
-    pthread_atfork(take_lock, give_lock, give_lock);
-}
 
 static uint64_t counters(const struct eesp_tss *tss)
 {
@@ -72,26 +41,6 @@ static const uint8_t *sealing_key(const struct eesp_tss *tss, unsigned an,
     return slot->has_key ? slot->key : NULL;
 }
 
-static struct claim *find(const uint8_t print[PRINT_LEN])
-{
-    struct claim *larger;
-    size_t i;
-
-    for (i = 0; i < claims_count; i++)
-        if (memcmp(claims[i].print, print, PRINT_LEN) == 0)
-            return &claims[i];
-    if (claims_count == claims_room) {
-        larger = realloc(claims, (claims_room + STEP) * sizeof(*claims));
-        if (larger == NULL)
-            return NULL;
-        claims       = larger;
-        claims_room += STEP;
-    }
-    memcpy(claims[claims_count].print, print, PRINT_LEN);
-    claims[claims_count].limit = 0;
-    return &claims[claims_count++];
-}
-
 /*
  * EESP_OK if first .. limit - 1 were not given out before in this process for
  * that key, SSI and epoch; from now on they are. Of the key there is a MAC,
@@ -100,8 +49,7 @@ static struct claim *find(const uint8_t print[PRINT_LEN])
 static int claim_range(const struct eesp_tss *tss, const uint8_t *key,
                        uint16_t epoch, uint64_t first, uint64_t limit)
 {
-    uint8_t context[4 + 2 + 2], print[PRINT_LEN];
-    struct claim *claim;
+    uint8_t context[4 + 2 + 2], print[EESP_CLAIM_LEN];
     int ret;
 
     store32(context, tss->params.server ? 0 : (uint32_t)tss->params.ssi);
@@ -109,20 +57,9 @@ static int claim_range(const struct eesp_tss *tss, const uint8_t *key,
     context[6] = (uint8_t)(tss->params.server != 0);
     context[7] = (uint8_t)tss->params.mode;
     ret = eesp_kdf_once(&eesp_kdf_cmac_aes256, key, EESP_LABEL_CHECK_VALUE,
-                        context, sizeof(context), print, PRINT_LEN);
-    if (ret != EESP_OK)
-        return ret;
-    pthread_once(&once, survive_fork);
-    take_lock();
-    claim = find(print);
-    if (claim == NULL)
-        ret = EESP_ERR_MEMORY;
-    else if (first < claim->limit)
-        ret = EESP_ERR_LEASE;
-    else
-        claim->limit = limit;
-    give_lock();
-    return ret;
+                        context, sizeof(context), print, sizeof(print));
+    return ret == EESP_OK ?
+               eesp_claim(EESP_CLAIM_TSS, print, first, limit) : ret;
 }
 
 int eesp_tss_send_from(struct eesp_tss *tss, unsigned an, uint16_t epoch,
