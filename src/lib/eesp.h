@@ -133,7 +133,8 @@ struct eesp_key_info {
     enum eesp_key_state state;
     uint32_t            generation;
     char                id[EESP_KEY_ID_MAX + 1];
-    size_t              length;     /* of the key */
+    size_t              length;     /* of the key; 0: granted keys are there
+                                       in its place */
     uint64_t            not_before; /* seconds since 1970 UTC, 0: unlimited */
     uint64_t            expires;
 };

@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case 1:
         argv[argc++] = psp;
         break;
-    case 4:
+    case 5:
         argv[argc++] = tss;
         break;
     case 2:

@@ -2,6 +2,24 @@
 /* Keyrings: taken whole or refused with a reason. */
 #include "fuzz.h"
 
+/* Each is made, or is not held; what the policy allows goes for the client. */
+static void look_at_grants(const struct eesp_policy *policy)
+{
+    const struct eesp_policy_info *info = eesp_policy_info(policy);
+    uint64_t client                     = 5;
+    struct eesp_grant grant;
+    unsigned i;
+    int ret;
+
+    for (i = 0; i < eesp_policy_grants(policy); i++) {
+        ret = eesp_policy_grant(policy, i, NULL, &grant);
+        FUZZ_RULE(ret == EESP_OK ? grant.length >= 32 :
+                  ret == EESP_DROP_GENERATION || ret == EESP_ERR_ARGUMENT);
+        if (eesp_policy_grant(policy, i, &client, &grant) == EESP_OK)
+            FUZZ_RULE(info->client != EESP_CLIENT_NONE);
+    }
+}
+
 static void look(const struct eesp_keyring *keyring)
 {
     struct eesp_key_info key;
@@ -10,7 +28,8 @@ static void look(const struct eesp_keyring *keyring)
 
     for (i = 0; i < eesp_keyring_keys(keyring); i++) {
         eesp_keyring_key(keyring, i, &key);
-        FUZZ_RULE(key.length >= 32 && strlen(key.id) <= EESP_KEY_ID_MAX);
+        FUZZ_RULE((key.length >= 32 || key.length == 0) &&
+                  strlen(key.id) <= EESP_KEY_ID_MAX);
     }
     for (i = 0; i < eesp_keyring_policies(keyring); i++) {
         const struct eesp_policy_info *info =
@@ -19,6 +38,7 @@ static void look(const struct eesp_keyring *keyring)
         FUZZ_RULE(eesp_keyring_policy(keyring, info->name) != NULL);
         FUZZ_RULE(eesp_keyring_policy_spi(keyring, info->spi) != NULL);
         FUZZ_RULE(info->max_payload <= 1u << 20);
+        look_at_grants(eesp_keyring_policy_at(keyring, i));
     }
     FUZZ_RULE(eesp_keyring_follows(keyring, keyring, "same", why) == EESP_OK);
 }

@@ -14,7 +14,7 @@
 here=$(cd "$(dirname "$0")" && pwd)
 source_dir=$(cd "$here/../.." && pwd)
 findings=$top_builddir/fuzz-findings
-targets=(header open keyring psp hex pcap command)
+targets=(header open keyring psp tss hex pcap command)
 [ $# -eq 0 ] || targets=("$@")
 
 seconds=60

@@ -50,6 +50,27 @@ def main(tests, keyring, out):
         put("psp", f"changed-{first}", bytes([first, 40, 2]) +
             change(4, 3, 2) + change(3, 0, 1))
 
+    tss = json.load(open(f"{tests}/vectors/tss/tss_vectors.json"))
+    for i, p in enumerate(tss["packets_computed"]):
+        p = p["tss_header"] + p["ciphertext_and_icv"]
+        put("tss", f"raw-{i}", b"\x80" + bytes.fromhex(p))
+        put("hex", f"tss-{i}", "5" + p)
+    for mode in range(3):
+        put("tss", f"sealed-{mode}", bytes([mode, 40, 5]))
+        put("tss", f"changed-{mode}", bytes([mode, 40, 2]) +
+            change(4, 3, 2) + change(3, 0, 1))
+
+    put("keyring", "granted", json.dumps(
+        {"eesp_version": 1, "keys": [
+            {"kty": "oct", "kid": "g", "k": 43 * "A", "eesp_level": "master",
+             "eesp_spi": 5, "eesp_kdf": "cmac-aes256", "eesp_aead": aead,
+             "eesp_generations": {"job": 1}, "eesp_state": "current"}
+            for aead in ("aes-256-gcm", "chacha20-poly1305")],
+         "eesp_policies": [
+             {"spi": 5, "name": "p", "profile": "sl1", "kdf": "cmac-aes256",
+              "aead": "aes-256-gcm", "levels": {"job": "j"}, "receive": [
+                  {"kdf": "cmac-aes256", "aead": "chacha20-poly1305"}],
+              "selectors": ["ranks"]}]}))
     ring = json.load(open(keyring))
     put("keyring", "keygen", json.dumps(ring, indent=1))
     ring = json.load(open(eesp + "keyring.json"))
@@ -76,7 +97,10 @@ def main(tests, keyring, out):
             "decode\n--json", "decode\n--keyring\nring\n--rank\n7",
             "decode\n--psp\n--pcap\nring", "decode\n--limit\n1\n--id\nff",
             "rotate\n--help", "rotate\nstage\nring\n--level\ndomain",
-            "rotate\n--keyring\nring\n--stage", "rotate\n--keyring\nring"]):
+            "rotate\n--keyring\nring\n--stage", "rotate\n--keyring\nring",
+            "grant\n--keyring\nring\n--policy\nranks\n--out\nnew",
+            "encode\n--keyring\nring\n--policy\nranks\n--rank\n1",
+            "decode\n--tss", "grant\n--client\n7"]):
         put("command", f"line-{i}", line)
 
 
