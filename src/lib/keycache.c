@@ -16,6 +16,7 @@ struct entry {
 struct eesp_keycache {
     const struct eesp_aead *aead;
     uint8_t      *entries;
+    struct entry *last; /* the one found or inserted last */
     size_t        entry_stride;
     size_t        name_size; /* as much of a name as there is */
     uint32_t      set_mask;
@@ -72,6 +73,7 @@ struct eesp_keycache *eesp_keycache_create(const struct eesp_aead *aead,
     cache->slots   = eesp_secret_alloc(slots_size(cache));
     if (cache->entries == NULL || cache->slots == NULL)
         goto fail;
+    cache->last = entry_at(cache, 0);
     for (; cache->slots_open <= count; cache->slots_open++) {
         if (cache->slots_open < count)
             entry_at(cache, cache->slots_open)->slot = cache->slots_open;
@@ -143,7 +145,7 @@ static int same_name(const struct eesp_key_name *a,
     unsigned words = b->length / 8, i;
     uint64_t other = 0;
 
-    if (a->hash != b->hash || a->master != b->master || a->length != b->length)
+    if (a->master != b->master || a->length != b->length)
         return 0;
     for (i = 0; i < words; i++)
         other |= word(a, i) ^ word(b, i);
@@ -151,14 +153,22 @@ static int same_name(const struct eesp_key_name *a,
 }
 
 struct eesp_key_slot *eesp_keycache_find(struct eesp_keycache *cache,
-                                         const struct eesp_key_name *name)
+                                         struct eesp_key_name *name)
 {
-    struct entry *entry = set_of(cache, name);
+    struct entry *entry = cache->last;
     int i;
 
+    /* A stream of packets to one peer has the key of the packet before. */
+    if (same_name(&entry->name, name)) {
+        entry->used = ++cache->clock;
+        return slot_at(cache, entry->slot);
+    }
+    eesp_key_name_hash(name);
+    entry = set_of(cache, name);
     for (i = 0; i < EESP_KEYCACHE_WAYS; i++, entry = next_of(cache, entry))
-        if (same_name(&entry->name, name)) {
+        if (entry->name.hash == name->hash && same_name(&entry->name, name)) {
             entry->used = ++cache->clock;
+            cache->last = entry;
             return slot_at(cache, entry->slot);
         }
     return NULL;
@@ -222,6 +232,7 @@ void eesp_keycache_insert(struct eesp_keycache *cache,
     memcpy(&victim->name, name, cache->name_size);
     victim->slot = cache->spare;
     victim->used = ++cache->clock;
+    cache->last  = victim;
     cache->spare = slot;
     if (had_key)
         wipe_slot(cache, slot_at(cache, slot));

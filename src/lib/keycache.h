@@ -22,7 +22,7 @@
 
 /* What names a data key. Unused bytes of context are not looked at. */
 struct eesp_key_name {
-    uint32_t hash;    /* set by eesp_key_name_hash() */
+    uint32_t hash;    /* set by eesp_keycache_find() */
     uint16_t master;  /* index of the derivation key */
     uint16_t length;  /* of context, a multiple of 8 */
     uint8_t  context[EESP_CONTEXT_MAX] __attribute__((aligned(8)));
@@ -51,8 +51,9 @@ void eesp_keycache_destroy(struct eesp_keycache *cache);
 /* Forgets and wipes every key. */
 void eesp_keycache_clear(struct eesp_keycache *cache);
 
+/* NULL: not there, and the name has got its hash, for an insertion. */
 struct eesp_key_slot *eesp_keycache_find(struct eesp_keycache *cache,
-                                         const struct eesp_key_name *name);
+                                         struct eesp_key_name *name);
 struct eesp_key_slot *eesp_keycache_spare(struct eesp_keycache *cache);
 /* The key in the spare slot did not prove good: wipes it. */
 void eesp_keycache_forget(struct eesp_keycache *cache);

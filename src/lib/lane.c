@@ -356,7 +356,6 @@ int eesp_lane_key(struct eesp_lane *lane, unsigned suite,
     struct eesp_key_slot *slot;
     int ret = EESP_OK;
 
-    eesp_key_name_hash(name);
     slot     = eesp_keycache_find(keys, name);
     *derived = slot == NULL;
     if (slot != NULL) {
