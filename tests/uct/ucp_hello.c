@@ -130,7 +130,11 @@ static void group_flood(void)
 
 /* ---- Stream ------------------------------------------------------------- */
 
-/* One stream of all sizes, received in pieces of another length. */
+/*
+ * One stream of all sizes, received in pieces of another length. But for 0,
+ * the first: UCX's stream stops the program at an empty message that is there
+ * before its receive.
+ */
 static void group_stream(void)
 {
     ucp_request_param_t send_param = {.op_attr_mask = 0};
@@ -144,7 +148,7 @@ static void group_stream(void)
         total += sizes[i];
     out = outgoing(total);
     in  = allocate(total);
-    for (size_t i = 0, at = 0; i < SIZES; at += sizes[i++])
+    for (size_t i = 1, at = 0; i < SIZES; at += sizes[i++])
         sends[i] = ucp_stream_send_nbx(peer, out + at, sizes[i], &send_param);
     for (done = 0; done < total; done += n) {
         n = total - done < 77777 ? total - done : 77777;
@@ -152,7 +156,7 @@ static void group_stream(void)
             ucp_stream_recv_nbx(peer, in + done, n, &got, &param)));
     }
     check_incoming(in, total);
-    for (size_t i = 0; i < SIZES; i++)
+    for (size_t i = 1; i < SIZES; i++)
         check_ok(ucp_side_finish(sends[i]));
     free(out);
     free(in);
