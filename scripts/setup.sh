@@ -16,7 +16,7 @@ packages_run="tcpdump ucx-utils iproute2 util-linux"
 # shellcheck disable=SC2034
 packages_test="libcmocka-dev python3 python3-cryptography
     python3-cryptography-vectors jq procps shellcheck
-    mandoc man-db libasan8 libubsan1 qemu-user gcovr clang libclang-rt-dev"
+    mandoc man-db libasan8 libubsan1 qemu-user gcovr clang libclang-rt-dev valgrind"
 # intel-ipsec-mb exists for x86-64 only; OpenSSL serves elsewhere.
 if [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ]; then
     packages_build="$packages_build libipsec-mb-dev"

@@ -15,10 +15,10 @@ enum isa { AVX512, AVX2, SSE, ISAS };
 #ifdef HAVE_IPSEC_MB
 
 #include <intel-ipsec-mb.h>
-#include <openssl/crypto.h>
 #include <pthread.h>
 #include <string.h>
 
+#include "secret.h"
 #include "wire.h"
 
 /* The calls of one AES key size. */
@@ -106,7 +106,7 @@ static int check_icv(uint8_t expected[EESP_ICV_LEN], const uint8_t *icv,
 {
     int ret = EESP_OK;
 
-    if (CRYPTO_memcmp(expected, icv, EESP_ICV_LEN) != 0) {
+    if (!eesp_same(expected, icv, EESP_ICV_LEN)) {
         explicit_bzero(out, length);
         ret = EESP_DROP_AUTH;
     }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "eesp.h"
+#include "secret.h"
 
 enum { STEP = 64 };
 
@@ -64,6 +65,7 @@ int eesp_claim(enum eesp_claim_kind kind, const uint8_t id[EESP_CLAIM_LEN],
     struct claim *claim;
     int ret = EESP_OK;
 
+    EESP_DECLASSIFY(id, EESP_CLAIM_LEN);
     pthread_once(&once, survive_fork);
     take_lock();
     claim = find(kind, id);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Whether a keyring may take the place of one in use: nothing goes back. */
-#include <openssl/crypto.h>
 #include <string.h>
 
 #include "keyring.h"
+#include "secret.h"
 
 /* The generation that is current in the key's ring, whatever its own state. */
 static int64_t current_generation(const struct eesp_key_info *key)
@@ -27,7 +27,7 @@ static int follows_key(const struct eesp_key *old, const struct eesp_key *next,
                                    (long long)from, (long long)to);
     if (a->generation == b->generation && a->length != 0 && b->length != 0 &&
         (a->length != b->length ||
-         CRYPTO_memcmp(old->bytes, next->bytes, a->length) != 0))
+         !eesp_same(old->bytes, next->bytes, a->length)))
         return eesp_keyring_refuse(why, name, "%s key \"%s\": generation %u "
                                    "has other bytes than before; the keys "
                                    "loaded before stay: a new key needs a new "
@@ -46,8 +46,7 @@ static int follows_granted(const struct eesp_keyring *old,
 
     if (before == NULL || before->has_client != next->has_client ||
         before->client != next->client ||
-        CRYPTO_memcmp(before->key.bytes, next->key.bytes,
-                      sizeof(next->key.bytes)) == 0)
+        eesp_same(before->key.bytes, next->key.bytes, sizeof(next->key.bytes)))
         return EESP_OK;
     return eesp_keyring_refuse(why, name, "granted key \"%s\" of SPI %u has "
                                "other bytes than before for the same "

@@ -8,13 +8,13 @@
  * it is being opened (on shared memory: a process of the same user) could change
  * what is delivered, as it could by writing to this process itself.
  */
-#include <openssl/crypto.h>
 #include <string.h>
 
 #include "bytes.h"
 #include "context.h"
 #include "lane.h"
 #include "master.h"
+#include "secret.h"
 
 /* What one packet has shown about itself on its way through the checks. */
 enum { REST_MIN = EESP_INFO_LEN + EESP_ICV_LEN };
@@ -237,20 +237,25 @@ static int check(struct eesp_lane *lane, struct incoming *in)
     return ret;
 }
 
-/* Plaintext: Payload Info Header, payload, padding. */
+/*
+ * Plaintext: Payload Info Header, payload, padding. It is authentic, and what
+ * frames the payload decides what happens next.
+ */
 static int check_payload(const struct eesp_policy_info *policy,
                          const uint8_t *plaintext, size_t body,
                          struct eesp_opened *opened)
 {
-    unsigned padding = plaintext[3];
-    uint8_t others   = 0;
-    unsigned i;
+    unsigned padding, i;
+    uint8_t others = 0;
 
+    EESP_DECLASSIFY(plaintext, EESP_INFO_LEN);
+    padding = plaintext[3];
     if (plaintext[0] != 0 || plaintext[1] != 0 ||
         padding > body - EESP_INFO_LEN)
         return EESP_DROP_PAYLOAD;
     for (i = 0; i < padding; i++)
         others |= plaintext[body - 1 - i];
+    EESP_DECLASSIFY(&others, sizeof(others));
     if (others != 0 || body % 4 != 0 ||
         body - EESP_INFO_LEN - padding > policy->max_payload)
         return EESP_DROP_PAYLOAD;
@@ -320,8 +325,8 @@ static int find_and_decrypt(struct eesp_lane *lane, struct incoming *in,
     if (ret != EESP_OK)
         return ret;
     if (lane->policy->info.commit &&
-        CRYPTO_memcmp(header->commitment, slot->commitment,
-                      sizeof(slot->commitment)) != 0)
+        !eesp_same(header->commitment, slot->commitment,
+                   sizeof(slot->commitment)))
         ret = EESP_DROP_COMMITMENT;
     else
         ret = decrypt(lane, in, slot, packet, body, plaintext);

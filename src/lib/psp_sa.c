@@ -9,19 +9,12 @@
  *                            which refuses
  *     end                    2^64 - 1 is the last IV
  */
-#include <pthread.h>
 #include <stdlib.h>
 
+#include "claims.h"
 #include "kdf.h"
 #include "psp.h"
 #include "secret.h"
-
-enum { PRINT_LEN = 16 };
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t once  = PTHREAD_ONCE_INIT;
-static uint8_t (*used)[PRINT_LEN];
-static size_t used_count, used_room;
 
 struct counter {
     uint64_t next; /* 0: used up, or the child of a fork */
@@ -35,24 +28,9 @@ struct eesp_psp_sa {
     uint8_t                version;
 };
 
-static void take_lock(void)
-{
-    pthread_mutex_lock(&lock);
-}
-
-static void give_lock(void)
-{
-    pthread_mutex_unlock(&lock);
-}
-
-static void survive_fork(void)
-{
-    pthread_atfork(take_lock, give_lock, give_lock);
-}
-
 /* Tells grants apart without telling their keys. */
 static int fingerprint(const struct eesp_psp_grant *grant,
-                       uint8_t print[PRINT_LEN])
+                       uint8_t print[EESP_CLAIM_LEN])
 {
     const struct eesp_kdf *kdf = &eesp_kdf_cmac_aes256;
     void *state                = eesp_secret_alloc(kdf->state_size);
@@ -70,7 +48,7 @@ static int fingerprint(const struct eesp_psp_grant *grant,
         ret = kdf->key(state, key);
         if (ret == EESP_OK)
             ret = kdf->derive(state, EESP_LABEL_CHECK_VALUE, context,
-                              sizeof(context), print, PRINT_LEN);
+                              sizeof(context), print, EESP_CLAIM_LEN);
         kdf->close(state);
     }
     eesp_secret_free(state, kdf->state_size);
@@ -78,37 +56,12 @@ static int fingerprint(const struct eesp_psp_grant *grant,
     return ret;
 }
 
-static int enter(const uint8_t print[PRINT_LEN])
-{
-    uint8_t (*larger)[PRINT_LEN];
-    size_t i;
-
-    for (i = 0; i < used_count; i++)
-        if (memcmp(used[i], print, PRINT_LEN) == 0)
-            return EESP_ERR_LEASE;
-    if (used_count == used_room) {
-        larger = realloc(used, (used_room + 64) * sizeof(*used));
-        if (larger == NULL)
-            return EESP_ERR_MEMORY;
-        used       = larger;
-        used_room += 64;
-    }
-    memcpy(used[used_count++], print, PRINT_LEN);
-    return EESP_OK;
-}
-
 static int consume(const struct eesp_psp_grant *grant)
 {
-    uint8_t print[PRINT_LEN];
+    uint8_t print[EESP_CLAIM_LEN];
     int ret = fingerprint(grant, print);
 
-    if (ret != EESP_OK)
-        return ret;
-    pthread_once(&once, survive_fork);
-    take_lock();
-    ret = enter(print);
-    give_lock();
-    return ret;
+    return ret == EESP_OK ? eesp_claim(EESP_CLAIM_PSP, print, 0, 1) : ret;
 }
 
 /* Starts in the lower quarter, so that the end is out of reach. */

@@ -9,7 +9,25 @@
 #ifndef EESP_SECRET_H
 #define EESP_SECRET_H
 
+#include <openssl/crypto.h>
 #include <stddef.h>
+
+/*
+ * What is made of secrets and may be known: tests/constant-time says so to
+ * valgrind by this macro.
+ */
+#ifndef EESP_DECLASSIFY
+#define EESP_DECLASSIFY(_answer, _size) ((void)0)
+#endif
+
+/* Whether two secrets are the same: constant time, and the answer is known. */
+static inline int eesp_same(const void *a, const void *b, size_t size)
+{
+    int differ = CRYPTO_memcmp(a, b, size);
+
+    EESP_DECLASSIFY(&differ, sizeof(differ));
+    return differ == 0;
+}
 
 /*
  * Zeroed pages of their own: kept out of core dumps, and out of swap as far as

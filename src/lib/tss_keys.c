@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The ends of a secure domain and their keys. */
-#include <openssl/crypto.h>
 #include <stdlib.h>
 
 #include "bytes.h"
@@ -147,8 +146,7 @@ int eesp_tss_set_key(struct eesp_tss *tss, unsigned an,
     if (an > 1 || is_client(tss))
         return EESP_ERR_ARGUMENT;
     slot = &tss->secrets->slot[an];
-    if (slot->has_key &&
-        CRYPTO_memcmp(slot->key, key, sizeof(slot->key)) == 0) {
+    if (slot->has_key && eesp_same(slot->key, key, sizeof(slot->key))) {
         if ((uint16_t)(epoch - slot->epoch) >= 0x8000)
             return EESP_ERR_ARGUMENT;
         slot->epoch = epoch;
@@ -201,9 +199,9 @@ int eesp_tss_set_grant(struct eesp_tss *tss,
     kept = tss->secrets->grant[grant->an];
     n    = tss->grants[grant->an];
     if (n > 0 && kept[0].epoch == grant->epoch)
-        return CRYPTO_memcmp(kept[0].key, grant->key, sizeof(grant->key)) ==
-                           0 && CRYPTO_memcmp(kept[0].mask, grant->mask,
-                                              sizeof(grant->mask)) == 0 ?
+        return eesp_same(kept[0].key, grant->key, sizeof(grant->key)) &&
+                       eesp_same(kept[0].mask, grant->mask,
+                                 sizeof(grant->mask)) ?
                    EESP_OK :
                    EESP_ERR_ARGUMENT; /* another key needs another epoch */
     if (n > 0 && (uint16_t)(grant->epoch - kept[0].epoch) >= 0x8000)
