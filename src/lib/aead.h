@@ -76,6 +76,22 @@ static inline void eesp_aead_gather(const struct iovec *in, unsigned count,
     }
 }
 
+/* Takes the first length bytes out of parts, which have as many. */
+static inline void eesp_aead_take(struct iovec *parts, size_t length,
+                                  uint8_t *out)
+{
+    for (; length > 0; parts++) {
+        size_t n = parts->iov_len < length ? parts->iov_len : length;
+
+        if (n > 0)
+            memcpy(out, parts->iov_base, n);
+        *parts = (struct iovec){(uint8_t *)parts->iov_base + n,
+                                parts->iov_len - n};
+        out    += n;
+        length -= n;
+    }
+}
+
 #define EESP_AEAD_IPSECMB(_name)                                   \
     extern const struct eesp_aead eesp_aead_ipsecmb_##_name##_avx512, \
         eesp_aead_ipsecmb_##_name##_avx2, eesp_aead_ipsecmb_##_name##_sse

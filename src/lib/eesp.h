@@ -372,10 +372,10 @@ EESP_API void eesp_lane_destroy(struct eesp_lane *lane);
  * Goes on under keyring, which takes the place of the one in use: with the same
  * incarnations, counter and replay table, so that no message and no nonce is
  * lost or used twice. The policy is that of the same SPI; only generations and
- * epoch may differ, and go forward (eesp_keyring_follows()). keyring must outlive the lane or its next reload; the one
- * before may then be freed. Data keys are derived anew, which needs memory and
- * some 100 us: once per rotation. EESP_ERR_KEYRING, with why: nothing has
- * changed.
+ * epoch may differ, and go forward (eesp_keyring_follows()). keyring must
+ * outlive the lane or its next reload; the one before may then be freed. Data
+ * keys are derived anew, which needs memory and some 100 us: once per rotation.
+ * EESP_ERR_KEYRING, with why: nothing has changed.
  */
 EESP_API int eesp_lane_reload(struct eesp_lane *lane,
                               const struct eesp_keyring *keyring,

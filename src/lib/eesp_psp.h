@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * eesp_psp.h - packets of the PSP Security Protocol (PSP Architecture
- * Specification), as UDP to port 1000 carries them: PSP header .. ICV.
+ * eesp_psp.h - keys and packets of the PSP Security Protocol (PSP Architecture
+ * Specification), in one of two forms:
+ *
+ *     EESP_PSP_PACKET   as UDP to port 1000 carries them: PSP header .. ICV
+ *     EESP_PSP_IN_EESP  PSP's keys in EESP packets (option format 1, profile 1)
  *
  * The receiver owns two master keys and keeps nothing per sender. It issues a
  * grant, an SPI and its key, to a sender; the way there must be confidential
  * and authenticated. Transport and tunnel mode differ in the payload only.
  *
  *     eesp_psp_receiver_create(NULL, NULL, &receiver);
- *     eesp_psp_issue(receiver, EESP_PSP_AES_GCM_256, &grant);
+ *     eesp_psp_issue(receiver, EESP_PSP_AES_GCM_256, EESP_PSP_PACKET, &grant);
  *                                            ... to the sender, who does
  *     eesp_psp_sa_create(&grant, NULL, &sa);
  *     eesp_psp_seal(sa, &options, payload, n, packet, sizeof(packet), &length);
@@ -37,6 +40,7 @@ extern "C" {
 /* Most bytes a packet is longer than its payload. */
 #define EESP_PSP_OVERHEAD \
     (EESP_PSP_HEADER_LEN + EESP_PSP_COOKIE_LEN + EESP_PSP_ICV_LEN)
+#define EESP_PSP_EESP_OVERHEAD 67 /* the same for EESP_PSP_IN_EESP */
 
 enum eesp_psp_version {
     EESP_PSP_AES_GCM_128  = 0,
@@ -44,6 +48,8 @@ enum eesp_psp_version {
     EESP_PSP_AES_GMAC_128 = 2, /* is parsed, not sealed and not opened */
     EESP_PSP_AES_GMAC_256 = 3  /* same */
 };
+
+enum eesp_psp_form { EESP_PSP_PACKET, EESP_PSP_IN_EESP };
 
 /* ---- Header ------------------------------------------------------------- */
 
@@ -77,6 +83,7 @@ struct eesp_psp_receiver;
 struct eesp_psp_grant {
     uint32_t spi;
     uint8_t  version;
+    uint8_t  form;                  /* enum eesp_psp_form: no other */
     uint8_t  key[EESP_PSP_KEY_MAX]; /* version 0: the first 16 bytes */
 };
 
@@ -94,12 +101,14 @@ eesp_psp_receiver_create(const uint8_t master[2][EESP_PSP_MASTER_LEN],
 EESP_API void eesp_psp_receiver_destroy(struct eesp_psp_receiver *receiver);
 
 /*
- * A new SPI of the current master key and its key, for version 0 or 1. No SPI
+ * A new SPI of the current master key and its key, for version 0 or 1 and one
+ * of the two forms, since in both it would use a nonce twice. No SPI
  * is issued twice under one master key: EESP_ERR_LIMIT after 2^31 - 1 of them.
  * EESP_ERR_LEASE in the child of a fork, and where master keys were given.
  */
 EESP_API int eesp_psp_issue(struct eesp_psp_receiver *receiver,
-                            unsigned version, struct eesp_psp_grant *grant);
+                            unsigned version, enum eesp_psp_form form,
+                            struct eesp_psp_grant *grant);
 
 /*
  * Draws a new master key over the one that is not current and makes it the
@@ -123,6 +132,15 @@ EESP_API int eesp_psp_open(struct eesp_psp_receiver *receiver,
                            const void *packet, size_t length, void *body,
                            size_t size, struct eesp_psp_opened *opened);
 
+/*
+ * The same for a packet of EESP_PSP_IN_EESP; its header has no cookie, sample
+ * or drop. body gets Payload Info Header, payload and padding. EESP_DROP_x as
+ * eesp_header_parse(), _POLICY (not plain profile 1), _PAYLOAD or _AUTH.
+ */
+EESP_API int eesp_psp_open_eesp(struct eesp_psp_receiver *receiver,
+                                const void *packet, size_t length, void *body,
+                                size_t size, struct eesp_psp_opened *opened);
+
 /* ---- Sender ------------------------------------------------------------- */
 
 struct eesp_psp_sa;
@@ -142,16 +160,19 @@ EESP_API void eesp_psp_sa_destroy(struct eesp_psp_sa *sa);
 struct eesp_psp_options {
     uint8_t  next_header;
     uint8_t  sample, drop;
-    uint8_t  crypt_offset; /* 0..63, and no more than cookie and payload */
+    uint8_t  crypt_offset; /* 0..63, and no more than cookie and payload; in
+                              EESP from the Payload Info Header on */
     uint8_t  has_cookie;
     uint64_t cookie;
 };
 
 /*
- * Seals payload into packet, which must not overlap it and has room for size
- * bytes. The IV is taken here from a counter that starts at a random number
- * and never goes back. EESP_ERR_LEASE in the child of a fork, EESP_ERR_LIMIT
- * at the counter's end. On error nothing of the payload is in packet.
+ * Seals payload into packet, of the form that the grant was for; it must not
+ * overlap it and has room for size bytes. In EESP sample, drop and cookie must
+ * be 0: EESP_ERR_ARGUMENT. The IV is taken here from a counter that starts at a
+ * random number and never goes back. EESP_ERR_LEASE in the child of a fork,
+ * EESP_ERR_LIMIT at the counter's end. On error nothing of the payload is in
+ * packet.
  */
 EESP_API int eesp_psp_seal(struct eesp_psp_sa *sa,
                            const struct eesp_psp_options *options,

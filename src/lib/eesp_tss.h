@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * eesp_tss.h - packets of the Transport Security Sublayer of the Ultra Ethernet
- * Specification (1.0.1, section 3.7): TSS header .. ICV, AES-256-GCM.
+ * eesp_tss.h - keys and packets of the Transport Security Sublayer of the Ultra
+ * Ethernet Specification (1.0.1, section 3.7), AES-256-GCM, in one of two forms:
+ *
+ *     EESP_TSS_PACKET   TSS header .. ICV
+ *     EESP_TSS_IN_EESP  TSS's keys in EESP packets (option format 1, profile 2)
  *
  * The ends of a secure domain share a key for each of two association numbers
  * (AN). What seals a packet is found from its header:
@@ -38,9 +41,11 @@ extern "C" {
 #define EESP_TSS_HEADER_LEN 16 /* with SSI */
 #define EESP_TSS_ICV_LEN    16
 #define EESP_TSS_OVERHEAD   (EESP_TSS_HEADER_LEN + EESP_TSS_ICV_LEN)
+#define EESP_TSS_EESP_OVERHEAD 75 /* the same for EESP_TSS_IN_EESP */
 #define EESP_TSS_AAD_MAX    36 /* in front of the header */
 #define EESP_TSS_COUNTERS   ((uint64_t)1 << 48) /* of one epoch */
 
+enum eesp_tss_form { EESP_TSS_PACKET, EESP_TSS_IN_EESP };
 enum eesp_tss_mode { EESP_TSS_DIRECT, EESP_TSS_CLUSTER, EESP_TSS_SERVER };
 
 /* ---- Header ------------------------------------------------------------- */
@@ -67,9 +72,12 @@ EESP_API int eesp_tss_parse(const void *packet, size_t length,
 struct eesp_tss;
 
 struct eesp_tss_params {
+    enum eesp_tss_form form; /* of what is sealed and opened */
     enum eesp_tss_mode mode;
     uint32_t    sdi;         /* less than 2^24 */
     uint64_t    ssi;         /* own; less than 2^32 */
+    int         ranks;       /* in EESP: the SSI is a rank, and packets name
+                                that of their destination; else a source id */
     int         server;      /* server mode: the end that holds the key */
     uint64_t    rekey_mask;  /* of the counter, cluster mode; 48 bits */
     unsigned    rekey_shift; /* 0 .. 47 */
@@ -126,9 +134,9 @@ EESP_API int eesp_tss_set_grant(struct eesp_tss *tss,
  *
  * EESP_ERR_LEASE: this process was given some of them before. EESP_ERR_ARGUMENT
  * for a range that is none, or another epoch than that of the key or of the
- * newest grant; EESP_DROP_GENERATION without any. In server mode client's counters are those below 2^47 and the
- * server's as many above, so that both may use one SDI; first and limit count
- * from 0 for both.
+ * newest grant; EESP_DROP_GENERATION without any. In server mode a client's
+ * counters are those below 2^47 and the server's as many above, so that both
+ * may use one SDI; first and limit count from 0 for both.
  */
 EESP_API int eesp_tss_send_from(struct eesp_tss *tss, unsigned an,
                                 uint16_t epoch, uint64_t first,
@@ -137,13 +145,15 @@ EESP_API int eesp_tss_send_from(struct eesp_tss *tss, unsigned an,
 /* Where a packet stands. */
 struct eesp_tss_place {
     uint32_t    client; /* server: whom to; else not looked at */
+    uint32_t    rank;   /* ranks: whom to */
     const void *aad;    /* in front of the TSS header, authenticated: addresses
-                           and entropy header; may be NULL */
+                           and entropy header; NULL: none, as in EESP */
     size_t      aad_length;
 };
 
 /*
- * Seals payload into packet: header, ciphertext, ICV; they must not overlap.
+ * Seals payload into packet: header, ciphertext, ICV; they must not overlap. In
+ * EESP the Next Header is EESP_NEXT_HEADER.
  * EESP_ERR_LEASE before eesp_tss_send_from(), beyond its limit, and in the
  * child of a fork; EESP_ERR_LIMIT at the end of all counters. On error nothing
  * of the payload is in packet.
@@ -157,11 +167,13 @@ struct eesp_tss_opened {
     struct eesp_tss_header header;
     const uint8_t         *payload; /* inside the body buffer */
     size_t                 length;
+    uint8_t                next_header; /* in EESP, else 0 */
 };
 
 /*
  * Opens packet into body, which has room for size >= length bytes and must not
- * overlap it. After any failure body holds nothing of the packet.
+ * overlap it. After any failure body holds nothing of the packet. EESP_DROP_x
+ * as eesp_header_parse() and _PAYLOAD in EESP;
  * EESP_DROP_LENGTH, _VERSION, _SPI (SDI), _POLICY (no SSI), _GENERATION (no key
  * of that AN), _EPOCH, _DESTINATION (came from this end, or is not meant for
  * it) or _AUTH.

@@ -12,6 +12,7 @@
 
 #include "bytes.h"
 #include "context.h"
+#include "frame.h"
 #include "lane.h"
 #include "master.h"
 #include "secret.h"
@@ -237,57 +238,6 @@ static int check(struct eesp_lane *lane, struct incoming *in)
     return ret;
 }
 
-/*
- * Plaintext: Payload Info Header, payload, padding. It is authentic, and what
- * frames the payload decides what happens next.
- */
-static int check_payload(const struct eesp_policy_info *policy,
-                         const uint8_t *plaintext, size_t body,
-                         struct eesp_opened *opened)
-{
-    unsigned padding, i;
-    uint8_t others = 0;
-
-    EESP_DECLASSIFY(plaintext, EESP_INFO_LEN);
-    padding = plaintext[3];
-    if (plaintext[0] != 0 || plaintext[1] != 0 ||
-        padding > body - EESP_INFO_LEN)
-        return EESP_DROP_PAYLOAD;
-    for (i = 0; i < padding; i++)
-        others |= plaintext[body - 1 - i];
-    EESP_DECLASSIFY(&others, sizeof(others));
-    if (others != 0 || body % 4 != 0 ||
-        body - EESP_INFO_LEN - padding > policy->max_payload)
-        return EESP_DROP_PAYLOAD;
-    opened->payload     = plaintext + EESP_INFO_LEN;
-    opened->length      = body - EESP_INFO_LEN - padding;
-    opened->next_header = plaintext[2];
-    return EESP_OK;
-}
-
-/* As decrypt(), with readable bytes in front of the ciphertext. */
-static __attribute__((noinline, cold)) int
-decrypt_exposed(const struct eesp_aead *aead, struct incoming *in,
-                struct eesp_key_slot *slot,
-                const uint8_t nonce[EESP_NONCE_LEN], const uint8_t *packet,
-                size_t body, uint8_t *plaintext, const uint8_t *icv)
-{
-    size_t exposed = 4 * (size_t)in->header.crypt_offset;
-    uint8_t *copy  = in->copy + in->header.length;
-    int ret;
-
-    if (exposed > body)
-        return EESP_DROP_OFFSET;
-    /* Associated data, from where nobody can write to it. */
-    memcpy(copy, packet, exposed);
-    ret = aead->decrypt(slot->aead, nonce, in->copy,
-                        in->header.length + exposed, packet + exposed,
-                        body - exposed, plaintext + exposed, icv);
-    if (ret == EESP_OK)
-        memcpy(plaintext, copy, exposed);
-    return ret;
-}
-
 /* Opens what lies behind the header under the key in slot. */
 static int decrypt(const struct eesp_lane *lane, struct incoming *in,
                    struct eesp_key_slot *slot, const uint8_t *packet,
@@ -295,15 +245,16 @@ static int decrypt(const struct eesp_lane *lane, struct incoming *in,
 {
     const struct eesp_header *header = &in->header;
     const struct eesp_aead *aead     = lane->suites[in->suite].aead;
-    uint8_t nonce[EESP_NONCE_LEN], icv[EESP_ICV_LEN];
+    struct eesp_frame_key key        = {.aead = aead, .key = slot->aead};
+    uint8_t icv[EESP_ICV_LEN];
 
     packet += header->length;
-    eesp_lane_nonce(lane, header, slot->mask, nonce);
+    eesp_lane_nonce(lane, header, slot->mask, key.nonce);
     memcpy(icv, packet + body, EESP_ICV_LEN);
     if (header->crypt_offset != 0)
-        return decrypt_exposed(aead, in, slot, nonce, packet, body, plaintext,
-                               icv);
-    return aead->decrypt(slot->aead, nonce, in->copy, header->length, packet,
+        return eesp_frame_decrypt(&key, header, in->copy, packet, body,
+                                  plaintext, icv);
+    return aead->decrypt(key.key, key.nonce, in->copy, header->length, packet,
                          body, plaintext, icv);
 }
 
@@ -371,6 +322,7 @@ static int open_packet(struct eesp_lane *lane, const uint8_t *packet,
                        size_t length, uint8_t *plaintext, size_t size,
                        int follow, struct eesp_opened *opened)
 {
+    struct eesp_frame frame;
     struct incoming in;
     size_t body;
     int ret;
@@ -395,10 +347,16 @@ static int open_packet(struct eesp_lane *lane, const uint8_t *packet,
     if (in.entry != NULL)
         eesp_replay_commit(lane->replay, in.entry, &in.source,
                            in.header.sequence);
-    ret = check_payload(&lane->policy->info, plaintext, body, opened);
-    if (ret != EESP_OK)
+    ret = eesp_frame_check(lane->policy->info.max_payload, plaintext, body,
+                           &frame);
+    if (ret != EESP_OK) {
         explicit_bzero(plaintext, body);
-    return ret;
+        return ret;
+    }
+    opened->payload     = frame.payload;
+    opened->length      = frame.length;
+    opened->next_header = frame.next_header;
+    return EESP_OK;
 }
 
 int eesp_open(struct eesp_lane *lane, const void *packet, size_t length,

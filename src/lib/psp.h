@@ -29,6 +29,17 @@ int eesp_psp_seal_fields(const struct eesp_psp_cipher *cipher,
                          const void *payload, size_t payload_length,
                          void *packet, size_t size, size_t *length_p);
 
+/* The same in the form EESP_PSP_IN_EESP. */
+int eesp_psp_seal_eesp(const struct eesp_psp_cipher *cipher,
+                       const struct eesp_psp_header *header,
+                       const void *payload, size_t payload_length,
+                       void *packet, size_t size, size_t *length_p);
+
+/* Its cipher with the key of header's SPI and version expanded in it. */
+int eesp_psp_find_key(struct eesp_psp_receiver *receiver,
+                      const struct eesp_psp_header *header,
+                      const struct eesp_psp_cipher **cipher_p);
+
 /* eesp_psp_open() after the header was read and the key was set. */
 int eesp_psp_open_fields(const struct eesp_psp_cipher *cipher,
                          const void *packet, size_t length, void *body,

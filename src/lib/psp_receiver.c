@@ -105,16 +105,17 @@ void eesp_psp_receiver_destroy(struct eesp_psp_receiver *receiver)
 }
 
 int eesp_psp_issue(struct eesp_psp_receiver *receiver, unsigned version,
-                   struct eesp_psp_grant *grant)
+                   enum eesp_psp_form form, struct eesp_psp_grant *grant)
 {
     struct issuer *issuer = receiver->issuer;
     uint32_t current;
     int ret;
 
     memset(grant, 0, sizeof(*grant));
+    if (version > EESP_PSP_AES_GMAC_256 || form > EESP_PSP_IN_EESP)
+        return EESP_ERR_ARGUMENT;
     if (version > EESP_PSP_AES_GCM_256)
-        return version > EESP_PSP_AES_GMAC_256 ? EESP_ERR_ARGUMENT :
-                                                 EESP_ERR_UNSUPPORTED;
+        return EESP_ERR_UNSUPPORTED;
     if (!issuer->alive)
         return EESP_ERR_LEASE;
     current = issuer->current;
@@ -122,6 +123,7 @@ int eesp_psp_issue(struct eesp_psp_receiver *receiver, unsigned version,
         return EESP_ERR_LIMIT;
     grant->spi     = current << 31 | issuer->next[current]++;
     grant->version = (uint8_t)version;
+    grant->form    = (uint8_t)form;
     ret = eesp_psp_derive(receiver->master[current], version, grant->spi,
                           grant->key);
     if (ret != EESP_OK)
@@ -146,13 +148,28 @@ int eesp_psp_rotate(struct eesp_psp_receiver *receiver)
     return EESP_OK;
 }
 
+int eesp_psp_find_key(struct eesp_psp_receiver *receiver,
+                      const struct eesp_psp_header *header,
+                      const struct eesp_psp_cipher **cipher_p)
+{
+    const struct eesp_psp_cipher *cipher = &receiver->cipher[header->version];
+    uint8_t key[EESP_PSP_KEY_MAX];
+    int ret = eesp_psp_derive(receiver->master[header->master],
+                              header->version, header->spi, key);
+
+    if (ret == EESP_OK)
+        ret = cipher->aead->expand(cipher->key, key);
+    explicit_bzero(key, sizeof(key));
+    *cipher_p = cipher;
+    return ret;
+}
+
 int eesp_psp_open(struct eesp_psp_receiver *receiver, const void *packet,
                   size_t length, void *body, size_t size,
                   struct eesp_psp_opened *opened)
 {
     struct eesp_psp_header *header = &opened->header;
     const struct eesp_psp_cipher *cipher;
-    uint8_t key[EESP_PSP_KEY_MAX];
     int ret;
 
     memset(opened, 0, sizeof(*opened));
@@ -163,13 +180,8 @@ int eesp_psp_open(struct eesp_psp_receiver *receiver, const void *packet,
         return EESP_ERR_UNSUPPORTED;
     if (size < length)
         return EESP_ERR_SPACE;
-    cipher = &receiver->cipher[header->version];
-    ret = eesp_psp_derive(receiver->master[header->master], header->version,
-                          header->spi, key);
-    if (ret == EESP_OK)
-        ret = cipher->aead->expand(cipher->key, key);
-    if (ret == EESP_OK)
-        ret = eesp_psp_open_fields(cipher, packet, length, body, opened);
-    explicit_bzero(key, sizeof(key));
-    return ret;
+    ret = eesp_psp_find_key(receiver, header, &cipher);
+    return ret == EESP_OK ?
+               eesp_psp_open_fields(cipher, packet, length, body, opened) :
+               ret;
 }

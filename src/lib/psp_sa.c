@@ -25,7 +25,7 @@ struct eesp_psp_sa {
     struct eesp_psp_cipher cipher;
     struct counter        *counter;
     uint32_t               spi;
-    uint8_t                version;
+    uint8_t                version, form;
 };
 
 /* Tells grants apart without telling their keys. */
@@ -83,8 +83,11 @@ int eesp_psp_sa_create(struct eesp_psp_grant *grant, const char *backend,
     *sa_p = NULL;
     if (sa == NULL)
         goto out;
-    ret = grant->version > EESP_PSP_AES_GMAC_256 ? EESP_ERR_ARGUMENT :
-                                                   EESP_ERR_UNSUPPORTED;
+    ret = EESP_ERR_ARGUMENT;
+    if (grant->version > EESP_PSP_AES_GMAC_256 ||
+        grant->form > EESP_PSP_IN_EESP)
+        goto out;
+    ret = EESP_ERR_UNSUPPORTED;
     if (grant->version > EESP_PSP_AES_GCM_256)
         goto out;
     ret = EESP_ERR_MEMORY;
@@ -93,6 +96,7 @@ int eesp_psp_sa_create(struct eesp_psp_grant *grant, const char *backend,
         goto out;
     sa->spi     = grant->spi;
     sa->version = grant->version;
+    sa->form    = grant->form;
     ret = seed(sa->counter);
     if (ret == EESP_OK)
         ret = eesp_psp_cipher_open(&sa->cipher, grant->version, backend);
@@ -137,6 +141,8 @@ int eesp_psp_seal(struct eesp_psp_sa *sa,
     if (sa->counter->next == 0)
         return EESP_ERR_LIMIT;
     header.iv = sa->counter->next++;
-    return eesp_psp_seal_fields(&sa->cipher, &header, payload, payload_length,
-                                packet, size, length_p);
+    return (sa->form == EESP_PSP_IN_EESP ? eesp_psp_seal_eesp :
+                                           eesp_psp_seal_fields)(
+        &sa->cipher, &header, payload, payload_length, packet, size,
+        length_p);
 }

@@ -20,21 +20,6 @@ size_t eesp_overhead(const struct eesp_policy *policy)
            EESP_INFO_LEN + 3 + EESP_ICV_LEN;
 }
 
-/* Takes the first length bytes out of parts, which have as many. */
-static void take_exposed(struct iovec *parts, size_t length, uint8_t *out)
-{
-    for (; length > 0; parts++) {
-        size_t n = parts->iov_len < length ? parts->iov_len : length;
-
-        if (n > 0)
-            memcpy(out, parts->iov_base, n);
-        *parts = (struct iovec){(uint8_t *)parts->iov_base + n,
-                                parts->iov_len - n};
-        out    += n;
-        length -= n;
-    }
-}
-
 /*
  * Payload Info Header, parts and padding, in one piece if that is short. aad
  * has the header, and room for readable bytes behind it.
@@ -74,7 +59,7 @@ static int encrypt(struct eesp_lane *lane, struct eesp_key_slot *slot,
         parts[count++] = (struct iovec){(void *)zeros, padding};
     }
     if (exposed > 0)
-        take_exposed(parts, exposed, aad + header->length);
+        eesp_aead_take(parts, exposed, aad + header->length);
     ret = lane->suites[0].aead->seal(slot->aead, nonce, aad,
                                      header->length + exposed, parts, count,
                                      out + exposed, icv);

@@ -130,9 +130,8 @@ int eesp_tss_seal_fields(const struct eesp_tss_cipher *cipher,
     return ret;
 }
 
-/* What can be said of a packet without a key. */
-static int check(const struct eesp_tss *tss,
-                 const struct eesp_tss_header *header)
+int eesp_tss_check(const struct eesp_tss *tss,
+                   const struct eesp_tss_header *header)
 {
     const struct eesp_tss_params *params = &tss->params;
     int from_server = (header->counter & EESP_TSS_SERVER_BIT) != 0;
@@ -164,6 +163,10 @@ int eesp_tss_open(struct eesp_tss *tss, const struct eesp_tss_place *place,
     int ret;
 
     memset(opened, 0, sizeof(*opened));
+    if (tss->params.form == EESP_TSS_IN_EESP)
+        return place && place->aad_length > 0 ?
+                   EESP_ERR_ARGUMENT :
+                   eesp_tss_open_eesp(tss, packet, length, body, size, opened);
     if (length < EESP_TSS_OVERHEAD)
         return eesp_tss_parse(packet, length, header) == EESP_OK ?
                    EESP_DROP_POLICY : /* the short header */
@@ -172,7 +175,7 @@ int eesp_tss_open(struct eesp_tss *tss, const struct eesp_tss_place *place,
     memcpy(copy, p, sizeof(copy));
     ret = eesp_tss_parse(copy, sizeof(copy), header);
     if (ret == EESP_OK)
-        ret = check(tss, header);
+        ret = eesp_tss_check(tss, header);
     if (ret != EESP_OK)
         return ret;
     if (size < length)

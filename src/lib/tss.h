@@ -75,6 +75,20 @@ int eesp_tss_use(struct eesp_tss *tss, struct eesp_tss_cipher *cipher,
 int eesp_tss_cipher_open(struct eesp_tss_cipher *cipher, const char *backend);
 void eesp_tss_cipher_close(struct eesp_tss_cipher *cipher);
 
+/* What can be said of a packet without a key: EESP_OK or EESP_DROP_x. */
+int eesp_tss_check(const struct eesp_tss *tss,
+                   const struct eesp_tss_header *header);
+
+/* tss_eesp: the form EESP_TSS_IN_EESP; ranks as in struct eesp_tss_params. */
+int eesp_tss_seal_eesp(const struct eesp_tss_cipher *cipher,
+                       const struct eesp_tss_header *header, int ranks,
+                       const struct eesp_tss_place *place, const void *payload,
+                       size_t payload_length, void *packet, size_t size,
+                       size_t *length_p);
+int eesp_tss_open_eesp(struct eesp_tss *tss, const void *packet, size_t length,
+                       void *body, size_t size,
+                       struct eesp_tss_opened *opened);
+
 /* eesp_tss_seal() with every field of the header given. */
 int eesp_tss_seal_fields(const struct eesp_tss_cipher *cipher,
                          const struct eesp_tss_header *header,

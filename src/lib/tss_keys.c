@@ -63,8 +63,9 @@ int eesp_tss_create(const struct eesp_tss_params *params,
     int ret = EESP_ERR_MEMORY;
 
     *tss_p = NULL;
-    if (params->mode > EESP_TSS_SERVER || params->sdi >= SDI_END ||
-        params->ssi > UINT32_MAX || params->rekey_mask >= EESP_TSS_COUNTERS ||
+    if (params->mode > EESP_TSS_SERVER || params->form > EESP_TSS_IN_EESP ||
+        (params->ranks && params->form != EESP_TSS_IN_EESP) ||
+        params->sdi >= SDI_END || params->ssi > UINT32_MAX || params->rekey_mask >= EESP_TSS_COUNTERS ||
         params->rekey_shift > SHIFT_MAX ||
         (params->server && params->mode != EESP_TSS_SERVER) ||
         (params->mode != EESP_TSS_CLUSTER &&

@@ -123,6 +123,10 @@ int eesp_tss_seal(struct eesp_tss *tss, const struct eesp_tss_place *place,
     if (ret != EESP_OK)
         return ret;
     counter->next++; /* whatever becomes of it: not a second time */
+    if (tss->params.form == EESP_TSS_IN_EESP)
+        return eesp_tss_seal_eesp(&tss->tx, &header, tss->params.ranks, place,
+                                  payload, payload_length, packet, size,
+                                  length_p);
     return eesp_tss_seal_fields(&tss->tx, &header, place, payload,
                                 payload_length, packet, size, length_p);
 }

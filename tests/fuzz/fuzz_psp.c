@@ -2,8 +2,8 @@
 /*
  * PSP: as fuzz_open.
  *
- *     bit 0: version, bit 1: cookie, bit 7: a whole packet follows | payload
- *     length 1 | crypt offset 1 | changes 4 each
+ *     bit 0: version, bit 1: cookie, bit 2: in EESP, bit 7: a whole packet
+ *     follows | payload length 1 | crypt offset 1 | changes 4 each
  */
 #define FUZZ_RANDOM
 #include "eesp_psp.h"
@@ -12,7 +12,7 @@
 enum { ROOM = 2048, MARK = 0x53, MARKS = 8 };
 
 static struct eesp_psp_receiver *receiver;
-static struct eesp_psp_sa *sas[2];
+static struct eesp_psp_sa *sas[4]; /* version | 2 * form */
 
 static void start(void)
 {
@@ -20,8 +20,9 @@ static void start(void)
     unsigned i;
 
     FUZZ_RULE(eesp_psp_receiver_create(NULL, NULL, &receiver) == EESP_OK);
-    for (i = 0; i < 2; i++) {
-        FUZZ_RULE(eesp_psp_issue(receiver, i, &grant) == EESP_OK);
+    for (i = 0; i < 4; i++) {
+        FUZZ_RULE(eesp_psp_issue(receiver, i & 1, (enum eesp_psp_form)(i >> 1),
+                                 &grant) == EESP_OK);
         FUZZ_RULE(eesp_psp_sa_create(&grant, NULL, &sas[i]) == EESP_OK);
     }
 }
@@ -47,6 +48,8 @@ static void parse(const uint8_t *data, size_t size)
                   header.version <= EESP_PSP_AES_GMAC_256);
     FUZZ_RULE(eesp_psp_open(receiver, data, size, body, ROOM, &opened) !=
               EESP_OK);
+    FUZZ_RULE(eesp_psp_open_eesp(receiver, data, size, body, ROOM, &opened) !=
+              EESP_OK);
 }
 
 static void open_changed(const uint8_t *data, size_t size)
@@ -57,11 +60,13 @@ static void open_changed(const uint8_t *data, size_t size)
         .has_cookie = data[0] >> 1 & 1, .cookie = 0x0123456789abcdef};
     struct eesp_psp_opened opened;
     size_t length, changed;
-    int ret, same;
+    int ret, same, in_eesp = data[0] >> 2 & 1;
 
+    if (in_eesp)
+        options.has_cookie = 0;
     memset(payload, MARK, sizeof(payload));
-    ret = eesp_psp_seal(sas[data[0] & 1], &options, payload, data[1], sealed,
-                        ROOM, &length);
+    ret = eesp_psp_seal(sas[(data[0] & 1) | in_eesp << 1], &options,
+                        payload, data[1], sealed, ROOM, &length);
     if (ret != EESP_OK) {
         FUZZ_RULE(ret == EESP_ERR_ARGUMENT); /* more readable than there is */
         return;
@@ -70,7 +75,8 @@ static void open_changed(const uint8_t *data, size_t size)
     changed = fuzz_change(packet, length, ROOM, data + 3, size - 3);
     same    = fuzz_same(packet, changed, sealed, length);
     memset(body, 0, sizeof(body));
-    ret = eesp_psp_open(receiver, packet, changed, body, ROOM, &opened);
+    ret = (in_eesp ? eesp_psp_open_eesp : eesp_psp_open)(
+        receiver, packet, changed, body, ROOM, &opened);
     FUZZ_RULE((ret == EESP_OK) == same);
     FUZZ_RULE(ret == EESP_OK || !shows(body));
     if (same)

@@ -44,7 +44,7 @@ def main(tests, keyring, out):
     for i, p in enumerate(psp[:8]):
         put("psp", f"raw-{i}", b"\x80" + bytes.fromhex(p))
         put("hex", f"psp-{i}", "1" + p)
-    for first in range(4):
+    for first in range(8):
         for offset in (0, 1, 2, 6):
             put("psp", f"sealed-{first}-{offset}", bytes([first, 40, offset]))
         put("psp", f"changed-{first}", bytes([first, 40, 2]) +
@@ -55,9 +55,9 @@ def main(tests, keyring, out):
         p = p["tss_header"] + p["ciphertext_and_icv"]
         put("tss", f"raw-{i}", b"\x80" + bytes.fromhex(p))
         put("hex", f"tss-{i}", "5" + p)
-    for mode in range(3):
-        put("tss", f"sealed-{mode}", bytes([mode, 40, 5]))
-        put("tss", f"changed-{mode}", bytes([mode, 40, 2]) +
+    for mode in range(9):
+        put("tss", f"sealed-{mode}", bytes([mode, 40, 5 if mode < 3 else 0]))
+        put("tss", f"changed-{mode}", bytes([mode, 40, 2 if mode < 3 else 0]) +
             change(4, 3, 2) + change(3, 0, 1))
 
     put("keyring", "granted", json.dumps(

@@ -160,7 +160,7 @@ static int psp(void)
     if (ret == EESP_OK)
         ret = eesp_psp_rotate(receiver);
     if (ret == EESP_OK)
-        ret = eesp_psp_issue(receiver, 1, &grant);
+        ret = eesp_psp_issue(receiver, 1, EESP_PSP_PACKET, &grant);
     if (ret == EESP_OK)
         ret = eesp_psp_sa_create(&grant, backend, &sa);
     if (ret == EESP_OK)

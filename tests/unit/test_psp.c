@@ -372,7 +372,8 @@ static void grants(void **unused)
     (void)unused;
     assert_int_equal(eesp_psp_receiver_create(NULL, NULL, &receiver), EESP_OK);
     for (version = 0; version < 2; version++) {
-        assert_int_equal(eesp_psp_issue(receiver, version, &grant), EESP_OK);
+        assert_int_equal(eesp_psp_issue(receiver, version,
+                                        EESP_PSP_PACKET, &grant), EESP_OK);
         assert_int_equal(grant.spi, 1 + version);
         copy = grant;
         assert_int_equal(eesp_psp_sa_create(&grant, NULL, &sa), EESP_OK);
@@ -391,16 +392,21 @@ static void grants(void **unused)
         assert_int_equal(opened.header.iv, iv + 1);
         eesp_psp_sa_destroy(sa);
     }
-    assert_int_equal(eesp_psp_issue(receiver, 2, &grant),
+    assert_int_equal(eesp_psp_issue(receiver, 2, EESP_PSP_PACKET, &grant),
                      EESP_ERR_UNSUPPORTED);
-    assert_int_equal(eesp_psp_issue(receiver, 4, &grant), EESP_ERR_ARGUMENT);
+    assert_int_equal(eesp_psp_issue(receiver, 4, EESP_PSP_PACKET, &grant),
+                     EESP_ERR_ARGUMENT);
+    assert_int_equal(eesp_psp_issue(receiver, 1, (enum eesp_psp_form)2,
+                                    &grant),
+                     EESP_ERR_ARGUMENT);
     grant.version = 3;
     assert_int_equal(eesp_psp_sa_create(&grant, NULL, &sa),
                      EESP_ERR_UNSUPPORTED);
     eesp_psp_receiver_destroy(receiver);
 
     receiver = new_receiver(NULL);
-    assert_int_equal(eesp_psp_issue(receiver, 1, &grant), EESP_ERR_LEASE);
+    assert_int_equal(eesp_psp_issue(receiver, 1,
+                                    EESP_PSP_PACKET, &grant), EESP_ERR_LEASE);
     assert_int_equal(eesp_psp_rotate(receiver), EESP_ERR_LEASE);
     eesp_psp_receiver_destroy(receiver);
     assert_int_equal(eesp_psp_receiver_create(NULL, "none", &receiver),
@@ -417,11 +423,13 @@ static void rotation(void **unused)
 
     (void)unused;
     assert_int_equal(eesp_psp_receiver_create(NULL, NULL, &receiver), EESP_OK);
-    assert_int_equal(eesp_psp_issue(receiver, 1, &grant), EESP_OK);
+    assert_int_equal(eesp_psp_issue(receiver, 1,
+                                    EESP_PSP_PACKET, &grant), EESP_OK);
     assert_int_equal(eesp_psp_sa_create(&grant, NULL, &sa), EESP_OK);
     assert_int_equal(eesp_psp_rotate(receiver), EESP_OK);
     assert_int_equal(send_one(receiver, sa, &opened), EESP_OK);
-    assert_int_equal(eesp_psp_issue(receiver, 1, &grant), EESP_OK);
+    assert_int_equal(eesp_psp_issue(receiver, 1,
+                                    EESP_PSP_PACKET, &grant), EESP_OK);
     assert_int_equal(grant.spi, 0x80000001);
     assert_int_equal(eesp_psp_sa_create(&grant, NULL, &next), EESP_OK);
     assert_int_equal(eesp_psp_rotate(receiver), EESP_OK);
@@ -429,7 +437,8 @@ static void rotation(void **unused)
     assert_int_equal(send_one(receiver, next, &opened), EESP_OK);
     /* The same SPI again, under another master key: another grant. */
     eesp_psp_sa_destroy(sa);
-    assert_int_equal(eesp_psp_issue(receiver, 1, &grant), EESP_OK);
+    assert_int_equal(eesp_psp_issue(receiver, 1,
+                                    EESP_PSP_PACKET, &grant), EESP_OK);
     assert_int_equal(grant.spi, 1);
     assert_int_equal(eesp_psp_sa_create(&grant, NULL, &sa), EESP_OK);
     assert_int_equal(send_one(receiver, sa, &opened), EESP_OK);
@@ -453,7 +462,8 @@ static void forked(void **unused)
 
     (void)unused;
     assert_int_equal(eesp_psp_receiver_create(NULL, NULL, &receiver), EESP_OK);
-    assert_int_equal(eesp_psp_issue(receiver, 0, &grant), EESP_OK);
+    assert_int_equal(eesp_psp_issue(receiver, 0,
+                                    EESP_PSP_PACKET, &grant), EESP_OK);
     copy = grant;
     assert_int_equal(eesp_psp_sa_create(&grant, NULL, &sa), EESP_OK);
     assert_int_equal(eesp_psp_seal(sa, &options, "x", 1, packet,
@@ -466,7 +476,8 @@ static void forked(void **unused)
 
         _exit(eesp_psp_seal(sa, &options, "x", 1, child, sizeof(child), &n) !=
                   EESP_ERR_LEASE ||
-              eesp_psp_issue(receiver, 0, &grant) != EESP_ERR_LEASE ||
+              eesp_psp_issue(receiver, 0,
+                             EESP_PSP_PACKET, &grant) != EESP_ERR_LEASE ||
               eesp_psp_rotate(receiver) != EESP_ERR_LEASE ||
               eesp_psp_sa_create(&copy, NULL, &other) != EESP_ERR_LEASE ||
               eesp_psp_open(receiver, packet, length, body, sizeof(body),
@@ -490,7 +501,8 @@ static void seal_limits(void **unused)
 
     (void)unused;
     assert_int_equal(eesp_psp_receiver_create(NULL, NULL, &receiver), EESP_OK);
-    assert_int_equal(eesp_psp_issue(receiver, 1, &grant), EESP_OK);
+    assert_int_equal(eesp_psp_issue(receiver, 1,
+                                    EESP_PSP_PACKET, &grant), EESP_OK);
     assert_int_equal(eesp_psp_sa_create(&grant, NULL, &sa), EESP_OK);
     assert_int_equal(eesp_psp_seal(sa, &options, "1234567", 7, packet,
                                    sizeof(packet), &length),
