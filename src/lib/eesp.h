@@ -154,8 +154,12 @@ EESP_API const char *eesp_level_name(enum eesp_level level);
 EESP_API const char *eesp_key_state_name(enum eesp_key_state state);
 
 /* ---- Policy -------------------------------------------------------------
- * One SPI has one policy. Pointers belong to the keyring.
+ * One SPI has one policy of profile SL1: what follows is about these. Those of
+ * PSP and TSS are in eesp_psp.h and eesp_tss.h. Pointers belong to the keyring.
  */
+enum eesp_profile { EESP_PROFILE_SL1, EESP_PROFILE_PSP, EESP_PROFILE_TSS,
+                    EESP_PROFILES };
+
 enum eesp_selector {             /* bits of the selector bitmap */
     EESP_SELECT_RANKS       = 1 << 0, /* source and destination rank */
     EESP_SELECT_SOURCE      = 1 << 1, /* 64-bit source id */

@@ -98,6 +98,24 @@ EESP_API int
 eesp_psp_receiver_create(const uint8_t master[2][EESP_PSP_MASTER_LEN],
                          const char *backend,
                          struct eesp_psp_receiver **receiver_p);
+/* Policies of profile "psp" in a keyring; texts belong to it. */
+struct eesp_psp_policy {
+    const char *name, *key_id;
+    unsigned    keys; /* bit n: master key n is there */
+};
+
+/* Number index; EESP_ERR_ARGUMENT: there is none. */
+EESP_API int eesp_psp_policy(const struct eesp_keyring *keyring,
+                             unsigned index, struct eesp_psp_policy *policy);
+
+/*
+ * With the master keys of policy number index, which are copied; opens, as
+ * above. A packet of a master key that is not there is EESP_DROP_GENERATION.
+ */
+EESP_API int
+eesp_psp_receiver_from(const struct eesp_keyring *keyring, unsigned index,
+                       const char *backend,
+                       struct eesp_psp_receiver **receiver_p);
 EESP_API void eesp_psp_receiver_destroy(struct eesp_psp_receiver *receiver);
 
 /*
@@ -125,7 +143,8 @@ struct eesp_psp_opened {
 /*
  * Opens packet into body, which gets cookie and payload; it must not overlap
  * packet and needs room for size >= length bytes. After any failure body holds
- * nothing of the packet. EESP_DROP_x as eesp_psp_parse(), EESP_DROP_AUTH, or
+ * nothing of the packet. EESP_DROP_x as eesp_psp_parse(), _GENERATION (above),
+ * _AUTH, or
  * EESP_ERR_UNSUPPORTED for versions 2 and 3.
  */
 EESP_API int eesp_psp_open(struct eesp_psp_receiver *receiver,

@@ -79,6 +79,8 @@ struct eesp_tss_params {
     int         ranks;       /* in EESP: the SSI is a rank, and packets name
                                 that of their destination; else a source id */
     int         server;      /* server mode: the end that holds the key */
+    int         any;         /* tools: opens what any end sent to any, as the
+                                server in server mode; does not seal */
     uint64_t    rekey_mask;  /* of the counter, cluster mode; 48 bits */
     unsigned    rekey_shift; /* 0 .. 47 */
     uint16_t    epoch_age;   /* epochs before the current one that open */
@@ -89,6 +91,27 @@ struct eesp_tss_params {
 EESP_API int eesp_tss_create(const struct eesp_tss_params *params,
                              struct eesp_tss **tss_p);
 EESP_API void eesp_tss_destroy(struct eesp_tss *tss);
+
+/* Policies of profile "tss" in a keyring; texts belong to it. */
+struct eesp_tss_policy {
+    const char *name, *key_id;
+    unsigned    keys; /* bit n: the key of AN n is there */
+    struct eesp_tss_params params; /* mode, sdi, rekey_x and epoch_age */
+    uint16_t    epoch;
+};
+
+/* Number index; EESP_ERR_ARGUMENT: there is none. */
+EESP_API int eesp_tss_policy(const struct eesp_keyring *keyring,
+                             unsigned index, struct eesp_tss_policy *policy);
+
+/*
+ * An end with the keys and epoch of policy number index: own says form, ssi,
+ * ranks, server, any and backend, the rest is not looked at.
+ */
+EESP_API int eesp_tss_create_from(const struct eesp_keyring *keyring,
+                                  unsigned index,
+                                  const struct eesp_tss_params *own,
+                                  struct eesp_tss **tss_p);
 
 /*
  * Key of an association number, and the current epoch, from the manager of the

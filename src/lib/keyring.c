@@ -171,8 +171,11 @@ int eesp_keyring_parse(const char *name, const void *text, size_t length,
                                              sizeof(*keyring->keys));
         keyring->granted = eesp_secret_alloc(EESP_KEYS_MAX *
                                              sizeof(*keyring->granted));
+        keyring->bit_keys = eesp_secret_alloc(EESP_BIT_KEYS_MAX *
+                                              sizeof(*keyring->bit_keys));
     }
-    if (keyring == NULL || keyring->keys == NULL || keyring->granted == NULL) {
+    if (keyring == NULL || keyring->keys == NULL || keyring->granted == NULL ||
+        keyring->bit_keys == NULL) {
         snprintf(why, EESP_WHY_LEN, "%.200s: out of memory", name);
         goto out;
     }
@@ -199,6 +202,8 @@ void eesp_keyring_free(struct eesp_keyring *keyring)
     eesp_secret_free(keyring->masters, keyring->masters_size);
     eesp_secret_free(keyring->granted,
                      EESP_KEYS_MAX * sizeof(*keyring->granted));
+    eesp_secret_free(keyring->bit_keys,
+                     EESP_BIT_KEYS_MAX * sizeof(*keyring->bit_keys));
     eesp_secret_free(keyring->keys, EESP_KEYS_MAX * sizeof(*keyring->keys));
     free(keyring);
 }

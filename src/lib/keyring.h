@@ -6,7 +6,7 @@
  *
  * keyring_file reads and checks the file, keyring_follows what may replace
  * one in use, keyring_json the keys, keyring_granted those that were granted,
- * keyring_policy.h names those that read the policies, master derives, keyring
+ * keyring_others what PSP and TSS have, keyring_policy.h names those that read the policies, master derives, keyring
  * answers.
  */
 #ifndef EESP_KEYRING_H
@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "eesp.h"
+#include "eesp_tss.h"
 #include "kdf.h"
 
 #define EESP_KEY_MIN 32 /* bytes of a root key, wire-format section 2 */
@@ -81,12 +82,36 @@ struct eesp_policy {
     uint64_t                    send_until;  /* CLOCK_BOOTTIME s, 0: no end */
 };
 
+/* A key of PSP or TSS: two share an id, and a bit of the packet chooses. */
+struct eesp_bit_key {
+    enum eesp_profile profile;
+    unsigned          bit; /* 0 or 1 */
+    char              id[EESP_KEY_ID_MAX + 1];
+    uint8_t           bytes[EESP_TSS_KEY_LEN];
+};
+
+/* A policy of PSP or TSS. */
+struct eesp_other_policy {
+    enum eesp_profile          profile;
+    char                       name[EESP_POLICY_NAME_MAX + 1];
+    char                       key_id[EESP_KEY_ID_MAX + 1];
+    const struct eesp_bit_key *key[2]; /* NULL: not there */
+    struct eesp_tss_params     tss;    /* what all ends have in common */
+    uint16_t                   epoch;
+};
+
+#define EESP_BIT_KEYS_MAX 128
+#define EESP_OTHERS_MAX   64
+
 struct eesp_keyring {
     unsigned           keys_count, policies_count, granted_count;
     /* Secret memory, EESP_KEYS_MAX each. A key of length 0 is one of a granted
      * policy: it names a generation and has no bytes. */
     struct eesp_key   *keys;
     struct eesp_granted *granted;
+    struct eesp_bit_key *bit_keys; /* secret memory, EESP_BIT_KEYS_MAX */
+    unsigned             bit_keys_count, others_count;
+    struct eesp_other_policy others[EESP_OTHERS_MAX];
     struct eesp_policy policies[EESP_POLICIES_MAX];
     struct eesp_master *masters; /* secret memory, of all policies */
     size_t             masters_size;
@@ -120,6 +145,23 @@ int eesp_keyring_parse_policies(struct eesp_keyring *keyring,
 int eesp_keyring_parse_key(struct eesp_key *key, const json_t *object,
                            const char *const *known, const char *what,
                            const char *name, char why[EESP_WHY_LEN]);
+
+/* The part of it that every kind of key has: id and bytes. */
+int eesp_keyring_parse_secret(struct eesp_key *key, const json_t *object,
+                              const char *const *known, const char *what,
+                              const char *name, char why[EESP_WHY_LEN]);
+
+/* keyring_others: keys of "eesp_level" "psp" and "tss". */
+int eesp_keyring_is_bit_key(const json_t *object);
+int eesp_keyring_parse_bit_key(struct eesp_keyring *keyring,
+                               const json_t *object, const char *what,
+                               const char *name, char why[EESP_WHY_LEN]);
+/* Policy number index of a profile, or by name; NULL: there is none. */
+const struct eesp_other_policy *
+eesp_keyring_other(const struct eesp_keyring *keyring,
+                   enum eesp_profile profile, unsigned index);
+const struct eesp_other_policy *
+eesp_keyring_other_name(const struct eesp_keyring *keyring, const char *name);
 
 /* keyring_granted: keys of "eesp_level" "master". */
 int eesp_keyring_is_granted(const json_t *object);

@@ -140,13 +140,13 @@ static int parse_bytes(struct eesp_key *key, const json_t *object,
     return EESP_OK;
 }
 
-int eesp_keyring_parse_key(struct eesp_key *key, const json_t *object,
-                           const char *const *known, const char *what,
-                           const char *name, char why[EESP_WHY_LEN])
+int eesp_keyring_parse_secret(struct eesp_key *key, const json_t *object,
+                              const char *const *known, const char *what,
+                              const char *name, char why[EESP_WHY_LEN])
 {
     const char *kty = json_string_value(json_object_get(object, "kty"));
     const char *kid = json_string_value(json_object_get(object, "kid"));
-    int state, ret;
+    int ret;
 
     if (kty == NULL || strcmp(kty, "oct") != 0)
         return eesp_keyring_refuse(why, name, "%s: \"kty\" must be \"oct\"",
@@ -156,6 +156,19 @@ int eesp_keyring_parse_key(struct eesp_key *key, const json_t *object,
                                    "characters of A-Za-z0-9._:-", what,
                                    EESP_KEY_ID_MAX);
     ret = eesp_keyring_check_members(object, known, what, name, why);
+    if (ret != EESP_OK)
+        return ret;
+    strcpy(key->info.id, kid); /* length checked by eesp_name_valid() */
+    return parse_bytes(key, object, what, name, why);
+}
+
+int eesp_keyring_parse_key(struct eesp_key *key, const json_t *object,
+                           const char *const *known, const char *what,
+                           const char *name, char why[EESP_WHY_LEN])
+{
+    int state, ret;
+
+    ret = eesp_keyring_parse_secret(key, object, known, what, name, why);
     if (ret != EESP_OK)
         return ret;
     state = find_name(json_object_get(object, "eesp_state"), state_name,
@@ -174,9 +187,8 @@ int eesp_keyring_parse_key(struct eesp_key *key, const json_t *object,
     if (json_object_get(object, "exp") != NULL && key->info.expires == 0)
         return eesp_keyring_refuse(why, name, "%s: \"exp\" 0 is in 1970; leave "
                                    "it out for a key without end", what);
-    strcpy(key->info.id, kid); /* length checked by eesp_name_valid() */
     key->info.state = (enum eesp_key_state)state;
-    return parse_bytes(key, object, what, name, why);
+    return EESP_OK;
 }
 
 static int parse_root(struct eesp_key *key, const json_t *object,
@@ -195,8 +207,8 @@ static int parse_root(struct eesp_key *key, const json_t *object,
                       EESP_LEVELS);
     if (level < 0)
         return eesp_keyring_refuse(why, name, "%s: \"eesp_level\" must be "
-                                   "domain, tenant, job, task or master",
-                                   what);
+                                   "domain, tenant, job, task, master, psp or "
+                                   "tss", what);
     if (json_object_get(object, "eesp_generation") == NULL)
         return eesp_keyring_refuse(why, name, "%s: \"eesp_generation\" is "
                                    "missing", what);
@@ -275,8 +287,12 @@ int eesp_keyring_parse_keys(struct eesp_keyring *keyring, json_t *keys,
         struct eesp_key *key = &keyring->keys[keyring->keys_count];
 
         eesp_keyring_number_what(what, sizeof(what), "key", (unsigned)i + 1);
-        if (eesp_keyring_is_granted(object)) {
-            ret = eesp_keyring_parse_granted(keyring, object, what, name, why);
+        if (eesp_keyring_is_granted(object) ||
+            eesp_keyring_is_bit_key(object)) {
+            ret = (eesp_keyring_is_granted(object) ?
+                       eesp_keyring_parse_granted :
+                       eesp_keyring_parse_bit_key)(keyring, object, what, name,
+                                                   why);
             if (ret != EESP_OK)
                 return ret;
             continue;

@@ -49,7 +49,8 @@ static const char *need_string(const struct eesp_policy_parser *p,
     return text;
 }
 
-static int parse_name(const struct eesp_policy_parser *p)
+int eesp_policy_parse_name(const struct eesp_policy_parser *p,
+                           char name[EESP_POLICY_NAME_MAX + 1])
 {
     const char *text = need_string(p, "name");
 
@@ -62,10 +63,11 @@ static int parse_name(const struct eesp_policy_parser *p)
                                    "to %d characters of A-Za-z0-9._:-, the "
                                    "first no digit", p->what,
                                    EESP_POLICY_NAME_MAX);
-    if (eesp_keyring_policy(p->keyring, text) != NULL)
+    if (eesp_keyring_policy(p->keyring, text) != NULL ||
+        eesp_keyring_other_name(p->keyring, text) != NULL)
         return eesp_keyring_refuse(p->why, p->name, "%s: name \"%s\" is in "
                                    "use by another policy", p->what, text);
-    strcpy(p->policy->info.name, text);
+    strcpy(name, text);
     return EESP_OK;
 }
 
@@ -77,7 +79,8 @@ static int parse_profile(const struct eesp_policy_parser *p)
         return EESP_ERR_KEYRING;
     if (strcmp(profile, "sl1") != 0)
         return eesp_keyring_refuse(p->why, p->name, "%s: profile \"%.40s\" is "
-                                   "not one of: sl1", p->what, profile);
+                                   "not one of: sl1, psp, tss", p->what,
+                                   profile);
     return EESP_OK;
 }
 
@@ -333,7 +336,7 @@ static int parse_policy(const struct eesp_policy_parser *p)
     if (ret == EESP_OK)
         ret = parse_numbers(p);
     if (ret == EESP_OK)
-        ret = parse_name(p);
+        ret = eesp_policy_parse_name(p, p->policy->info.name);
     if (ret == EESP_OK)
         ret = parse_profile(p);
     if (ret == EESP_OK)
@@ -373,7 +376,8 @@ int eesp_keyring_parse_policies(struct eesp_keyring *keyring,
                                    EESP_POLICIES_MAX);
     json_array_foreach(policies, i, object) {
         struct eesp_policy_parser p = {.keyring = keyring,
-                           .policy  = &keyring->policies[i],
+                           .policy  =
+                               &keyring->policies[keyring->policies_count],
                            .object  = object,
                            .name    = name,
                            .what    = what,
@@ -381,11 +385,15 @@ int eesp_keyring_parse_policies(struct eesp_keyring *keyring,
 
         eesp_keyring_number_what(what, sizeof(what), "policy",
                                  (unsigned)i + 1);
-        p.policy->keyring = keyring;
-        ret               = parse_policy(&p);
+        if (eesp_policy_is_other(object)) {
+            ret = eesp_policy_parse_other(&p);
+        } else {
+            p.policy->keyring = keyring;
+            ret               = parse_policy(&p);
+            keyring->policies_count += ret == EESP_OK;
+        }
         if (ret != EESP_OK)
             break;
-        keyring->policies_count++;
     }
     return ret;
 }

@@ -19,6 +19,14 @@ struct eesp_policy_parser {
     char                *why;
 };
 
+/* Member "name", into name, if no other policy has it. */
+int eesp_policy_parse_name(const struct eesp_policy_parser *p,
+                           char name[EESP_POLICY_NAME_MAX + 1]);
+
+/* keyring_others: policies of "profile" "psp" and "tss". */
+int eesp_policy_is_other(const json_t *object);
+int eesp_policy_parse_other(const struct eesp_policy_parser *p);
+
 /* Member "proxies": who may speak for which domains. */
 int eesp_policy_parse_proxies(const struct eesp_policy_parser *p);
 

@@ -248,6 +248,8 @@ int eesp_masters_derive(struct eesp_keyring *keyring, const char *name,
     for (i = 0; i < keyring->policies_count; i++)
         total += keyring->policies[i].suites_count *
                  tuples(&keyring->policies[i]);
+    if (total == 0)
+        return EESP_OK; /* policies of other profiles only */
     keyring->masters_size = total * sizeof(*keyring->masters);
     keyring->masters      = eesp_secret_alloc(keyring->masters_size);
     if (keyring->masters == NULL)

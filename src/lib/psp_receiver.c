@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "kdf.h"
+#include "keyring.h"
 #include "psp.h"
 #include "secret.h"
 
@@ -20,6 +21,7 @@ struct issuer {
 
 struct eesp_psp_receiver {
     void                  *master[2]; /* KDF states, in secret memory */
+    int                    lacks[2];  /* that master key */
     struct eesp_psp_cipher cipher[2]; /* by version */
     struct issuer         *issuer;
 };
@@ -58,12 +60,13 @@ static int open_master(struct eesp_psp_receiver *receiver, unsigned index,
     return set_master(receiver, index, given);
 }
 
-int eesp_psp_receiver_create(const uint8_t master[2][EESP_PSP_MASTER_LEN],
-                             const char *backend,
-                             struct eesp_psp_receiver **receiver_p)
+/* given: both NULL to draw them; else one that is NULL is not there. */
+static int create(const uint8_t *const given[2], const char *backend,
+                  struct eesp_psp_receiver **receiver_p)
 {
     struct eesp_psp_receiver *receiver = calloc(1, sizeof(*receiver));
-    int ret                            = EESP_ERR_MEMORY;
+    int drawn = given[0] == NULL && given[1] == NULL;
+    int ret   = EESP_ERR_MEMORY;
     unsigned i;
 
     *receiver_p = NULL;
@@ -73,19 +76,61 @@ int eesp_psp_receiver_create(const uint8_t master[2][EESP_PSP_MASTER_LEN],
     if (receiver->issuer == NULL)
         goto fail;
     for (i = 0; i < 2; i++) {
-        ret = open_master(receiver, i, master ? master[i] : NULL);
+        receiver->lacks[i] = !drawn && given[i] == NULL;
+        ret = open_master(receiver, i, given[i]);
         if (ret == EESP_OK)
             ret = eesp_psp_cipher_open(&receiver->cipher[i], i, backend);
         if (ret != EESP_OK)
             goto fail;
         receiver->issuer->next[i] = 1;
     }
-    receiver->issuer->alive = master == NULL;
+    receiver->issuer->alive = drawn;
     *receiver_p             = receiver;
     return EESP_OK;
 fail:
     eesp_psp_receiver_destroy(receiver);
     return ret;
+}
+
+int eesp_psp_receiver_create(const uint8_t master[2][EESP_PSP_MASTER_LEN],
+                             const char *backend,
+                             struct eesp_psp_receiver **receiver_p)
+{
+    const uint8_t *const given[2] = {master ? master[0] : NULL,
+                                     master ? master[1] : NULL};
+
+    return create(given, backend, receiver_p);
+}
+
+int eesp_psp_policy(const struct eesp_keyring *keyring, unsigned index,
+                    struct eesp_psp_policy *policy)
+{
+    const struct eesp_other_policy *other =
+        eesp_keyring_other(keyring, EESP_PROFILE_PSP, index);
+
+    if (other == NULL)
+        return EESP_ERR_ARGUMENT;
+    policy->name   = other->name;
+    policy->key_id = other->key_id;
+    policy->keys   = (other->key[0] ? 1 : 0) | (other->key[1] ? 2 : 0);
+    return EESP_OK;
+}
+
+int eesp_psp_receiver_from(const struct eesp_keyring *keyring, unsigned index,
+                           const char *backend,
+                           struct eesp_psp_receiver **receiver_p)
+{
+    const struct eesp_other_policy *other =
+        eesp_keyring_other(keyring, EESP_PROFILE_PSP, index);
+    const uint8_t *given[2];
+    int i;
+
+    *receiver_p = NULL;
+    if (other == NULL)
+        return EESP_ERR_ARGUMENT;
+    for (i = 0; i < 2; i++)
+        given[i] = other->key[i] ? other->key[i]->bytes : NULL;
+    return create(given, backend, receiver_p);
 }
 
 void eesp_psp_receiver_destroy(struct eesp_psp_receiver *receiver)
@@ -154,9 +199,12 @@ int eesp_psp_find_key(struct eesp_psp_receiver *receiver,
 {
     const struct eesp_psp_cipher *cipher = &receiver->cipher[header->version];
     uint8_t key[EESP_PSP_KEY_MAX];
-    int ret = eesp_psp_derive(receiver->master[header->master],
-                              header->version, header->spi, key);
+    int ret;
 
+    if (receiver->lacks[header->master])
+        return EESP_DROP_GENERATION;
+    ret = eesp_psp_derive(receiver->master[header->master], header->version,
+                          header->spi, key);
     if (ret == EESP_OK)
         ret = cipher->aead->expand(cipher->key, key);
     explicit_bzero(key, sizeof(key));

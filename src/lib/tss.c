@@ -140,6 +140,8 @@ int eesp_tss_check(const struct eesp_tss *tss,
         return EESP_DROP_SPI;
     if (!header->has_ssi)
         return EESP_DROP_POLICY;
+    if (params->any)
+        return EESP_OK;
     if (params->mode != EESP_TSS_SERVER)
         return header->ssi == params->ssi ? EESP_DROP_DESTINATION : EESP_OK;
     /* Both directions bear the client's SSI: the counter tells them apart. */

@@ -85,7 +85,8 @@ static int read_header(const struct eesp_tss *tss, struct eesp_frame_in *in,
         framed->options != 0)
         return EESP_DROP_POLICY;
     ret = eesp_tss_check(tss, header);
-    if (ret == EESP_OK && ranks && framed->destination_rank != tss->params.ssi)
+    if (ret == EESP_OK && ranks && !tss->params.any &&
+        framed->destination_rank != tss->params.ssi)
         ret = EESP_DROP_DESTINATION;
     return ret;
 }

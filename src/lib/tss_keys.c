@@ -4,6 +4,7 @@
 
 #include "bytes.h"
 #include "kdf.h"
+#include "keyring.h"
 #include "secret.h"
 #include "tss.h"
 
@@ -68,6 +69,7 @@ int eesp_tss_create(const struct eesp_tss_params *params,
         params->sdi >= SDI_END || params->ssi > UINT32_MAX || params->rekey_mask >= EESP_TSS_COUNTERS ||
         params->rekey_shift > SHIFT_MAX ||
         (params->server && params->mode != EESP_TSS_SERVER) ||
+        (params->any && params->mode == EESP_TSS_SERVER && !params->server) ||
         (params->mode != EESP_TSS_CLUSTER &&
          (params->rekey_mask != 0 || params->rekey_shift != 0)))
         return EESP_ERR_ARGUMENT;
@@ -92,6 +94,52 @@ int eesp_tss_create(const struct eesp_tss_params *params,
     return EESP_OK;
 fail:
     eesp_tss_destroy(tss);
+    return ret;
+}
+
+int eesp_tss_policy(const struct eesp_keyring *keyring, unsigned index,
+                    struct eesp_tss_policy *policy)
+{
+    const struct eesp_other_policy *other =
+        eesp_keyring_other(keyring, EESP_PROFILE_TSS, index);
+
+    if (other == NULL)
+        return EESP_ERR_ARGUMENT;
+    policy->name   = other->name;
+    policy->key_id = other->key_id;
+    policy->keys   = (other->key[0] ? 1 : 0) | (other->key[1] ? 2 : 0);
+    policy->params = other->tss;
+    policy->epoch  = other->epoch;
+    return EESP_OK;
+}
+
+int eesp_tss_create_from(const struct eesp_keyring *keyring, unsigned index,
+                         const struct eesp_tss_params *own,
+                         struct eesp_tss **tss_p)
+{
+    const struct eesp_other_policy *other =
+        eesp_keyring_other(keyring, EESP_PROFILE_TSS, index);
+    struct eesp_tss_params params = *own;
+    unsigned an;
+    int ret;
+
+    *tss_p = NULL;
+    if (other == NULL)
+        return EESP_ERR_ARGUMENT;
+    params.mode        = other->tss.mode;
+    params.sdi         = other->tss.sdi;
+    params.rekey_mask  = other->tss.rekey_mask;
+    params.rekey_shift = other->tss.rekey_shift;
+    params.epoch_age   = other->tss.epoch_age;
+    ret = eesp_tss_create(&params, tss_p);
+    for (an = 0; an < 2 && ret == EESP_OK; an++)
+        if (other->key[an] != NULL)
+            ret = eesp_tss_set_key(*tss_p, an, other->key[an]->bytes,
+                                   other->epoch);
+    if (ret != EESP_OK) {
+        eesp_tss_destroy(*tss_p);
+        *tss_p = NULL;
+    }
     return ret;
 }
 

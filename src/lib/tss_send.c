@@ -72,6 +72,8 @@ int eesp_tss_send_from(struct eesp_tss *tss, unsigned an, uint16_t epoch,
 
     if (!counter->alive)
         return EESP_ERR_LEASE;
+    if (tss->params.any)
+        return EESP_ERR_ARGUMENT;
     if (limit == EESP_TSS_COUNTERS)
         limit = counters(tss);
     if (an > 1 || first >= limit || limit > counters(tss))

@@ -139,7 +139,7 @@ static void key_members(void **unused)
     refused(with_key("kty", json_string("RSA")), "must be \"oct\"");
     refused(with_key("kty", json_string("OCT")), "must be \"oct\"");
     refused(with_key("eesp_level", json_string("Domain")),
-            "domain, tenant, job, task or master");
+            "domain, tenant, job, task, master, psp or tss");
     refused(with_key("eesp_state", json_string("old")),
             "previous, current or next");
     refused(with_key("eesp_stat", json_string("next")),

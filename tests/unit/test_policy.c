@@ -93,7 +93,7 @@ static void members(void **unused)
         {"name", "\"a234567890123456789012345678901234567890123456789012345678"
                  "90123\"", NULL},
         {"profile", NULL, "\"profile\" must be a string"},
-        {"profile", "\"psp\"", "profile \"psp\" is not one of: sl1"},
+        {"profile", "\"sl2\"", "profile \"sl2\" is not one of: sl1, psp"},
         {"kdf", NULL, "\"kdf\" must be a string"},
         {"kdf", "1", "\"kdf\" must be a string"},
         {"kdf", "\"hkdf-sha1\"", "not one of: cmac-aes256, hkdf-sha256"},
