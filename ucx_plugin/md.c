@@ -190,6 +190,12 @@ static ucs_status_t uct_eesp_md_choose_policy(uct_eesp_md_t *md,
         return UCS_OK;
     }
 
+    if (eesp_keyring_policies(keyring) == 0) {
+        uct_eesp_refuse("%s has no policy of profile sl1: make a keyring with "
+                        "eesp keygen", md->keyring_name);
+        return UCS_ERR_INVALID_PARAM;
+    }
+
     for (i = 0; i < eesp_keyring_policies(keyring); ++i) {
         policy = eesp_keyring_policy_at(keyring, i);
         unfit  = uct_eesp_md_unfit(md, policy);

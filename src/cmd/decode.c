@@ -9,12 +9,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "eesp_tss.h"
+
 struct decode_options {
     const char         *keyring, *pcap;
     struct open_options open;
     bool                as_json, quiet, limited;
     uint64_t            limit;
-    enum decode_protocol protocol;
+    struct others_options others;
+    const char         *aad;
 };
 
 /* One run over the input, to learn receivers or to open packets. */
@@ -37,10 +40,11 @@ static void print_help(void)
         "                           %s\n"
         "  --pcap FILE              capture of UCX's tcp transport or of UDP; "
         "- for\n                           standard input\n"
-        "  --psp                    headers of PSP packets (UDP port 1000), "
-        "without keys\n"
-        "  --tss                    headers of UEC TSS packets, without "
-        "keys\n"
+        "  --psp                    PSP packets (UDP port 1000), on their "
+        "own or in EESP;\n                           opened with --keyring "
+        "only\n"
+        "  --tss                    UEC TSS packets, the same\n"
+        "  --aad HEX                what stands in front of each TSS header\n"
         "  --rank N                 the receiver's rank\n"
         "  --id HEX                 the receiver's id (selector destination)\n"
         "  --dst-incarnation HEX    the receiver's incarnation\n"
@@ -193,11 +197,11 @@ static int decode(const struct decode_options *options)
     const char *path;
     int fd = -1, result = CMD_FAILED;
 
-    if (options->protocol != DECODE_EESP) {
+    if (options->others.protocol != DECODE_EESP) {
         fd = open_input(options->pcap);
         if (fd < 0)
             return CMD_FAILED;
-        result = decode_headers(options->protocol, fd, options->pcap);
+        result = decode_others(&options->others, fd);
         close(fd);
         return result;
     }
@@ -223,6 +227,50 @@ out:
 
 /* ---- Command line --------------------------------------------------------------- */
 
+/* Digits of --aad into bytes. */
+static int parse_aad(struct others_options *others, const char *text)
+{
+    size_t n = strlen(text) / 2;
+    char pair[3] = { 0 }, *end;
+
+    if (strlen(text) % 2 != 0 || n == 0 || n > EESP_TSS_AAD_MAX)
+        goto refuse;
+    for (others->aad_length = 0; others->aad_length < n; others->aad_length++) {
+        memcpy(pair, text + 2 * others->aad_length, 2);
+        if (!strchr("0123456789abcdefABCDEF", pair[0]))
+            goto refuse;
+        others->aad[others->aad_length] = (uint8_t)strtoul(pair, &end, 16);
+        if (*end)
+            goto refuse;
+    }
+    return 0;
+refuse:
+    cmd_complain("--aad '%s' is not 1 to %d bytes in hexadecimal", text,
+                 EESP_TSS_AAD_MAX);
+    return -1;
+}
+
+/* Other than EESP: what an option is good for there. */
+static int check_others(const struct decode_options *options)
+{
+    const struct open_options *as = &options->open;
+    bool psp = options->others.protocol == DECODE_PSP;
+
+    if (options->as_json || options->limited || options->quiet ||
+        as->has_rank || as->has_id || as->has_incarnation ||
+        (psp && options->aad) || (!psp && options->pcap)) {
+        cmd_complain(psp ? "--psp goes with --keyring and --pcap only"
+                         : "--tss goes with --keyring and --aad only, and "
+                           "takes hexadecimal from standard input");
+        return -1;
+    }
+    if (options->aad && !options->keyring) {
+        cmd_complain("--aad is for opening packets: it needs --keyring");
+        return -1;
+    }
+    return 0;
+}
+
 static int parse_option(struct decode_options *options, int option)
 {
     struct open_options *as = &options->open;
@@ -231,10 +279,10 @@ static int parse_option(struct decode_options *options, int option)
 
     switch (option) {
     case 'k':
-        options->keyring = optarg;
+        options->keyring = options->others.keyring = optarg;
         break;
     case 'p':
-        options->pcap = optarg;
+        options->pcap = options->others.pcap = optarg;
         break;
     case 'r':
         result = cmd_parse_number("rank", optarg, 10, UINT32_MAX, &rank);
@@ -259,10 +307,14 @@ static int parse_option(struct decode_options *options, int option)
         options->limited = true;
         break;
     case 'P':
-        options->protocol = DECODE_PSP;
+        options->others.protocol = DECODE_PSP;
         break;
     case 'T':
-        options->protocol = DECODE_TSS;
+        options->others.protocol = DECODE_TSS;
+        break;
+    case 'a':
+        options->aad = optarg;
+        result = parse_aad(&options->others, optarg);
         break;
     case 'q':
         options->quiet = true;
@@ -280,6 +332,7 @@ int decode_main(int argc, char *argv[])
         { "pcap", required_argument, NULL, 'p' },
         { "psp", no_argument, NULL, 'P' },
         { "tss", no_argument, NULL, 'T' },
+        { "aad", required_argument, NULL, 'a' },
         { "rank", required_argument, NULL, 'r' },
         { "id", required_argument, NULL, 'i' },
         { "dst-incarnation", required_argument, NULL, 'd' },
@@ -300,14 +353,11 @@ int decode_main(int argc, char *argv[])
         if (parse_option(&options, option) < 0)
             return cmd_usage("decode");
     }
-    if (options.protocol == DECODE_TSS && argc != 2) {
-        cmd_complain("--tss takes hexadecimal from standard input and no "
-                     "other option: headers need no keys");
-        return cmd_usage("decode");
-    }
-    if (options.protocol == DECODE_PSP && argc - 1 != 1 + 2 * (options.pcap != NULL) &&
-        !(options.pcap && argc - 1 == 2)) {
-        cmd_complain("--psp goes with --pcap only: headers need no keys");
+    if (options.others.protocol != DECODE_EESP) {
+        if (check_others(&options) < 0)
+            return cmd_usage("decode");
+    } else if (options.aad) {
+        cmd_complain("--aad goes with --tss only");
         return cmd_usage("decode");
     }
     if (optind < argc) {

@@ -71,8 +71,17 @@ bool decode_is_eesp(const struct eesp_keyring *keyring, const uint8_t *bytes,
 
 enum decode_protocol { DECODE_EESP, DECODE_PSP, DECODE_TSS };
 
-/* Shows the headers of PSP or TSS packets of either input: exit code. */
-int decode_headers(enum decode_protocol protocol, int fd, const char *pcap);
+/* PSP or TSS. */
+struct others_options {
+    enum decode_protocol protocol;
+    const char *keyring;    /* NULL: headers only */
+    const char *pcap;       /* NULL: hexadecimal */
+    uint8_t     aad[64];    /* in front of each TSS header */
+    size_t      aad_length;
+};
+
+/* Shows packets of either input: exit code. */
+int decode_others(const struct others_options *options, int fd);
 
 /* ---- UCX framing ---------------------------------------------------------
  * One direction of a TCP connection, from its bytes in order.

@@ -204,7 +204,12 @@ choose_policy(const struct eesp_keyring *keyring, const char *path,
     if (!name) {
         if (eesp_keyring_policies(keyring) == 1)
             return eesp_keyring_policy_at(keyring, 0);
-        cmd_complain("%s has %u policies: choose one with --policy (`eesp "
+        if (eesp_keyring_policies(keyring) == 0) {
+            cmd_complain("%s has no policy of profile sl1: encode makes "
+                         "packets of that profile only", path);
+            return NULL;
+        }
+        cmd_complain("%s has %u policies of profile sl1: choose one with --policy (`eesp "
                      "show' lists them)", path,
                      eesp_keyring_policies(keyring));
         return NULL;

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "cmd.h"
+#include "show.h"
 
 static void print_help(void)
 {
@@ -61,6 +62,7 @@ static void print_keys(const struct eesp_keyring *keyring)
         table_add(table, "%s", text_time(key.expires, text));
         table_add(table, "%s", remaining(&key, now, text));
     }
+    putchar('\n');
     table_print(table, stdout);
     table_free(table);
 }
@@ -116,6 +118,7 @@ static void print_policies(const struct eesp_keyring *keyring)
         table_add(table, "%s", policy->bind_destination ? "yes" : "no");
         add_levels(table, policy);
     }
+    putchar('\n');
     table_print(table, stdout);
     table_free(table);
 }
@@ -198,8 +201,9 @@ static void print_json(const struct eesp_keyring *keyring, const char *path)
         json_array_append_new(
             policies,
             policy_json(eesp_policy_info(eesp_keyring_policy_at(keyring, i))));
-    all = json_pack("{s:o, s:o, s:o}", "keyring", path_json(path), "keys",
-                    keys, "policies", policies);
+    all = json_pack("{s:o, s:o, s:o, s:o, s:o}", "keyring", path_json(path),
+                    "keys", keys, "policies", policies, "psp",
+                    show_psp_json(keyring), "tss", show_tss_json(keyring));
     json_dumpf(all, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(all);
@@ -214,10 +218,13 @@ static int show(const char *path, bool as_json)
     if (as_json) {
         print_json(keyring, path);
     } else {
-        printf("Keyring %s\n\n", path);
-        print_keys(keyring);
-        putchar('\n');
-        print_policies(keyring);
+        printf("Keyring %s\n", path);
+        if (eesp_keyring_keys(keyring))
+            print_keys(keyring);
+        if (eesp_keyring_policies(keyring))
+            print_policies(keyring);
+        show_psp(keyring);
+        show_tss(keyring);
     }
     eesp_keyring_free(keyring);
     return CMD_OK;

@@ -141,43 +141,7 @@ for wrong in "--rank x" "--rank 4294967296" "--rank -1" "--dst-incarnation 12345
     decode $wrong </dev/null
     expect 2 "usage: $wrong" '^eesp: '
 done
-psp=$tests_dir/vectors/psp/psp_vectors.json
-python3 -c 'import json, sys; d = json.load(open(sys.argv[1]))
-for v in d["packets_reference"] + d["packets_computed"]: print(v["psp"])' "$psp" >"$work/psp"
-"$EESP_BIN" decode --psp <"$work/psp" >"$out" 2>"$err"
-expect 0 "--psp: headers of all vectors" '^29 PSP packets, 0 malformed$' 'SPI +0x12345678, master key 0' \
-    'SPI +0x9a345678, master key 1' 'cookie +0000000000000000' 'version +1, AES-GCM-256'
-head -c 60 "$work/psp" | "$EESP_BIN" decode --psp >"$out" 2>"$err"
-expect 1 "--psp: truncated" '^error: length' '1 malformed'
-python3 - "$work/psp" "$work/psp.pcap" <<'EOF'
-import struct, sys
-with open(sys.argv[2], "wb") as out:
-    out.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 262144, 101))
-    for line in open(sys.argv[1]):
-        for port in 1000, 1001:
-            p = bytes.fromhex(line)
-            p = struct.pack(">HHHH", 5, port, 8 + len(p), 0) + p
-            p = struct.pack(">BBHHHBBHII", 0x45, 0, 20 + len(p), 1, 0, 64, 17, 0, 1, 2) + p
-            out.write(struct.pack("<IIII", 1, 0, len(p), len(p)) + p)
-EOF
-if "$EESP_BIN" decode --psp --pcap "$work/psp.pcap" 2>&1 | grep -q 'not built with libpcap'; then
-    skip "--psp: capture" "not built with libpcap"
-else
-    "$EESP_BIN" decode --psp --pcap "$work/psp.pcap" >"$out" 2>"$err"
-    expect 0 "--psp: capture, UDP to port 1000 only" '^29 PSP packets, 0 malformed$' '0.0.0.2:1000$'
-fi
-"$EESP_BIN" decode --psp --json </dev/null >"$out" 2>"$err"
-expect 2 "--psp takes no --json" 'goes with --pcap only'
-tss=$tests_dir/vectors/tss/tss_vectors.json
-python3 -c 'import json, sys
-for v in json.load(open(sys.argv[1]))["packets_computed"]: print(v["tss_header"] + v["ciphertext_and_icv"])' "$tss" >"$work/tss"
-"$EESP_BIN" decode --tss <"$work/tss" >"$out" 2>"$err"
-expect 0 "--tss: headers of all vectors" '^5 TSS packets, 0 malformed$' 'SDI +0x000001' 'SSI +0x00000007' 'SSI +none' \
-    'counter +4660' 'epoch +3' 'payload +64 bytes'
-head -c 50 "$work/tss" | "$EESP_BIN" decode --tss >"$out" 2>"$err"
-expect 1 "--tss: truncated" '^error: length' '1 malformed'
-"$EESP_BIN" decode --tss --pcap x </dev/null >"$out" 2>"$err"
-expect 2 "--tss takes no capture" 'no other option'
+
 decode --help
 expect 0 "--help" 'Examples:'
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """oracle.py [--seed N] [--cases N]: libeesp against a second implementation.
 
-keys.py and packets.py know profile SL1 from its description alone. Random
+keys.py and packets.py know profile SL1 from its description alone, others.py
+PSP and TSS, on their own and in EESP. Random
 keyrings, policies and packets go both ways: what the oracle makes, `eesp
 decode' opens; what `eesp encode' makes, the oracle opens. Packets that were
 changed, or that break one rule and are sealed all the same, both refuse.
@@ -23,6 +24,7 @@ import faults
 import grants
 import keys
 import replay
+import try_others
 import vectors
 from driver import (EESP, SHOWN, Case, Sum, make_case, run_eesp, try_decode,
                     try_encode)
@@ -120,6 +122,10 @@ def main():
                 print(f"# {ring + 1} of {rings} keyrings, {total.passed} "
                       f"passed, {total.failed} failed, "
                       f"{time.monotonic() - start:.0f} s", flush=True)
+        quiet = Sum(total.seed)
+        quiet.failed = SHOWN
+        try_others.wrong_oracle(rng, total, quiet, path)
+        try_others.run(rng, total, path, arguments.cases // 2)
     total.report()
     return total.failed > 0
 
