@@ -209,7 +209,7 @@ choose_policy(const struct eesp_keyring *keyring, const char *path,
                          "packets of that profile only", path);
             return NULL;
         }
-        cmd_complain("%s has %u policies of profile sl1: choose one with --policy (`eesp "
+        cmd_complain("%s has %u policies: choose one with --policy (`eesp "
                      "show' lists them)", path,
                      eesp_keyring_policies(keyring));
         return NULL;

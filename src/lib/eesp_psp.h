@@ -167,13 +167,30 @@ struct eesp_psp_sa;
 /*
  * Takes the grant over and wipes it, whatever the result. A grant serves one
  * SA of one process: EESP_ERR_LEASE if this process, or before a fork its
- * parent, has used it. A restarted process needs a new one; who keeps a grant
- * in a file deletes that, and syncs the directory, before this call.
+ * parent, has used it. A restarted process needs a new one: a grant on its way
+ * through a file goes by the two functions below.
  */
 EESP_API int eesp_psp_sa_create(struct eesp_psp_grant *grant,
                                 const char *backend,
                                 struct eesp_psp_sa **sa_p);
 EESP_API void eesp_psp_sa_destroy(struct eesp_psp_sa *sa);
+
+/*
+ * Writes grant into a new file of mode 0600, one line of text, and has it on
+ * stable storage when it returns. EESP_ERR_KEYRING with why, which names the
+ * file. The grant is left to the caller to wipe.
+ */
+EESP_API int eesp_psp_grant_save(const struct eesp_psp_grant *grant,
+                                 const char *path, char why[EESP_WHY_LEN]);
+
+/*
+ * eesp_psp_sa_create() from such a file, which is gone from stable storage
+ * before the SA exists: of all processes that try, one gets it, and none after a
+ * crash. EESP_ERR_KEYRING with why; a file that is refused stays where it is.
+ */
+EESP_API int eesp_psp_sa_load(const char *path, const char *backend,
+                              struct eesp_psp_sa **sa_p,
+                              char why[EESP_WHY_LEN]);
 
 /* What a packet has of its own. */
 struct eesp_psp_options {

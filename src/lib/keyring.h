@@ -120,6 +120,11 @@ struct eesp_keyring {
     uint64_t           until;       /* first of all masters', 0: no end */
 };
 
+/* A regular file of the caller's or root's that only its owner may touch. */
+struct stat;
+int eesp_file_is_private(const char *path, const struct stat *st,
+                         char why[EESP_WHY_LEN]);
+
 /* Text that begins with "name: " for why; always returns EESP_ERR_KEYRING. */
 int eesp_keyring_refuse(char why[EESP_WHY_LEN], const char *name,
                         const char *format, ...)

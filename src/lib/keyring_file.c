@@ -9,7 +9,7 @@
 #include "keyring.h"
 #include "secret.h"
 
-static int check_private(const char *path, const struct stat *st,
+int eesp_file_is_private(const char *path, const struct stat *st,
                          char why[EESP_WHY_LEN])
 {
     unsigned mode = st->st_mode & 07777;
@@ -26,6 +26,16 @@ static int check_private(const char *path, const struct stat *st,
         return eesp_keyring_refuse(why, path, "mode %04o lets others at the "
                                    "keys; mend it with: chmod 0600 '%.150s'",
                                    mode, path);
+    return EESP_OK;
+}
+
+static int check_file(const char *path, const struct stat *st,
+                      char why[EESP_WHY_LEN])
+{
+    int ret = eesp_file_is_private(path, st, why);
+
+    if (ret != EESP_OK)
+        return ret;
     if (st->st_size == 0)
         return eesp_keyring_refuse(why, path, "empty file; make a keyring "
                                    "with eesp keygen");
@@ -87,7 +97,7 @@ int eesp_keyring_load(const char *path, struct eesp_keyring **keyring_p,
         ret = refuse_open(errno, path, why);
         goto out;
     }
-    ret = check_private(path, &st, why);
+    ret = check_file(path, &st, why);
     if (ret != EESP_OK)
         goto out;
     text = eesp_secret_alloc(size);

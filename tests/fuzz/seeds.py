@@ -60,6 +60,17 @@ def main(tests, keyring, out):
         put("tss", f"changed-{mode}", bytes([mode, 40, 2 if mode < 3 else 0]) +
             change(4, 3, 2) + change(3, 0, 1))
 
+    put("keyring", "others", json.dumps(
+        {"eesp_version": 1, "keys": [
+            {"kty": "oct", "kid": "n", "k": 43 * "A", "eesp_level": "psp",
+             "eesp_master": 1},
+            {"kty": "oct", "kid": "s", "k": 43 * "A", "eesp_level": "tss",
+             "eesp_an": 0}],
+         "eesp_policies": [
+             {"name": "p", "profile": "psp", "master": "n"},
+             {"name": "t", "profile": "tss", "key": "s", "sdi": 5,
+              "mode": "cluster", "epoch": 3, "epoch_age": 1,
+              "rekey_mask": 255, "rekey_shift": 4}]}))
     put("keyring", "granted", json.dumps(
         {"eesp_version": 1, "keys": [
             {"kty": "oct", "kid": "g", "k": 43 * "A", "eesp_level": "master",
