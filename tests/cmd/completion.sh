@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # What bash proposes for eesp(1): every subcommand, every option of each, and
 # what options take.

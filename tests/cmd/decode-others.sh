@@ -1,7 +1,9 @@
-#!/usr/bin/env bash
+#!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # eesp decode of PSP and TSS packets: vectors of independent programs, with
 # keyrings and without. Random ones, also in EESP: tests/oracle.
+#
+# shellcheck source=tests/cmd/expect.bash
 . "$(dirname "$0")/expect.bash"
 
 # ---- Headers

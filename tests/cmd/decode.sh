@@ -1,6 +1,8 @@
-#!/usr/bin/env bash
+#!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # eesp decode of hexadecimal packets: vectors of an independent program.
+#
+# shellcheck source=tests/cmd/expect.bash
 . "$(dirname "$0")/expect.bash"
 
 vectors=$tests_dir/vectors/eesp

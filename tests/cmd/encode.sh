@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # eesp encode: what it seals, eesp decode opens; what does not fit is refused.
 #

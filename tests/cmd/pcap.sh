@@ -1,6 +1,8 @@
-#!/usr/bin/env bash
+#!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # eesp decode --pcap: captures that capture.py makes.
+#
+# shellcheck source=tests/cmd/expect.bash
 . "$(dirname "$0")/expect.bash"
 
 ring=$work/ring.jwks

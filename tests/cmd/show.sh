@@ -1,6 +1,8 @@
-#!/usr/bin/env bash
+#!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # eesp show and selftest, and the command itself.
+#
+# shellcheck source=tests/cmd/expect.bash
 . "$(dirname "$0")/expect.bash"
 
 ring=$work/ring.jwks

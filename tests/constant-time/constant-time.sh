@@ -48,7 +48,7 @@ check() {
             ;;
         esac
     done <"$program.out"
-    [ "$(tail -n 1 "$program.out")" = done ]
+    [ "$(tail -n 1 "$program.out")" = "done" ]
     report $? "$1 $2: all cases ran" "$(tail -n 20 "$program.err")"
 }
 
