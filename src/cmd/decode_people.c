@@ -78,14 +78,20 @@ static void print_keys(const struct eesp_keyring *keyring,
 
 static void print_form(const struct eesp_header *header)
 {
+    static const char *const others[] = {
+        [EESP_PROFILE_PSP] = " (PSP keying: see --psp)",
+        [EESP_PROFILE_TSS] = " (TSS keying: see --tss)",
+    };
+    const char *other = header->profile < EESP_PROFILES
+                            ? others[header->profile] : NULL;
     char text[TEXT_MAX];
 
     if (header->compact)
         line("form", "compact, combination id %u", header->combination_id);
     else
-        line("form", "full, profile %u, %s, %s, selectors %s, flags 0x%02x, "
-             "phase 2^%u", header->profile, text_kdf(header->kdf),
-             text_aead(header->aead),
+        line("form", "full, profile %u%s, %s, %s, selectors %s, flags "
+             "0x%02x, phase 2^%u", header->profile, other ? other : "",
+             text_kdf(header->kdf), text_aead(header->aead),
              text_selectors(header->selectors, text), header->flags,
              header->phase_shift);
 }

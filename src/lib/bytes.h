@@ -75,10 +75,14 @@ static inline void wipe_small(void *secret, const size_t size)
  */
 static inline void copy_words(uint8_t *to, const uint8_t *from, size_t size)
 {
-    for (; size >= 8; size -= 8, to += 8, from += 8)
+    for (; size >= 8; size -= 8, to += 8, from += 8) {
         memcpy(to, from, 8);
-    for (; size > 0; size--)
+        __asm__("" : "+r"(to)); /* it stays a loop */
+    }
+    for (; size > 0; size--) {
         *to++ = *from++;
+        __asm__("" : "+r"(to));
+    }
 }
 
 #endif

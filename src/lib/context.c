@@ -13,12 +13,14 @@ size_t eesp_context_build(const struct eesp_policy_info *policy,
 
     if (header->options & EESP_HAS_ORIGIN)
         flags |= EESP_FLAG_PROXIED;
-    context[0] = (uint8_t)(flags | policy->levels);
-    context[1] = (uint8_t)policy->phase_shift;
-    store16(context + 2, (uint16_t)policy->selectors);
-    store16(context + 4, header->epoch);
-    store16(context + 6,
-            flags & EESP_FLAG_PARTITION ? 0 : header->session_id);
+    /* Words, as they are read again at once: parts would have to be in memory
+     * before a word of them could be read. */
+    store64(context,
+            (uint64_t)(uint8_t)(flags | policy->levels) << 56 |
+                (uint64_t)(uint8_t)policy->phase_shift << 48 |
+                (uint64_t)(uint16_t)policy->selectors << 32 |
+                (uint32_t)header->epoch << 16 |
+                (flags & EESP_FLAG_PARTITION ? 0 : header->session_id));
     store64(context + 8, header->incarnation);
     store64(context + 16,
             flags & EESP_FLAG_BOUND ? destination_incarnation : 0);

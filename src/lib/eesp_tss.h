@@ -77,7 +77,8 @@ struct eesp_tss_params {
     uint32_t    sdi;         /* less than 2^24 */
     uint64_t    ssi;         /* own; less than 2^32 */
     int         ranks;       /* in EESP: the SSI is a rank, and packets name
-                                that of their destination; else a source id */
+                                that of their destination; else a source id.
+                                Ranks repeat: each job needs keys of its own */
     int         server;      /* server mode: the end that holds the key */
     int         any;         /* tools: opens what any end sent to any, as the
                                 server in server mode; does not seal */

@@ -67,6 +67,7 @@ int eesp_lane_open_kdf(struct eesp_lane *lane)
     for (i = 0; i < policy->suites_count; i++) {
         lane->suites[i].kdf_open   = 0;
         lane->suites[i].kdf_states = NULL;
+        lane->suites[i].seen_mask  = 0;
     }
     lane->client_offset = client_offset(&policy->info);
     for (i = 0; i < policy->suites_count && ret == EESP_OK; i++)

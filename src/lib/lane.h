@@ -27,6 +27,10 @@ struct eesp_lane_suite {
     uint8_t *kdf_states;
     size_t   kdf_stride, kdf_size;
     unsigned kdf_open; /* the last one is for client keys */
+    /* What eesp_master_find() said last; seen_mask 0: nothing yet. */
+    uint32_t seen_generations;
+    unsigned seen_mask;
+    int      seen_master;
 };
 
 struct eesp_lane {

@@ -42,7 +42,7 @@ static int read_header(struct incoming *in, const uint8_t *packet,
     size    = EESP_BASE_LEN + options + EESP_SEQUENCE_LEN + REST_MIN;
     if (length < size)
         return EESP_DROP_LENGTH;
-    memcpy(in->copy, packet, size);
+    copy_words(in->copy, packet, size); /* read back word by word at once */
     in->copy[1] = (uint8_t)options; /* as checked: it may change meanwhile */
     return eesp_header_read(in->copy, size, &in->header);
 }
@@ -195,6 +195,25 @@ static int check_replay(const struct eesp_lane *lane, struct incoming *in)
     return ret == EESP_DROP_REPLAY_FULL ? check_again(lane, in) : ret;
 }
 
+/* Most packets name the generations of the one before. */
+static int find_master(struct eesp_lane *lane, unsigned suite,
+                       const struct eesp_header *header)
+{
+    struct eesp_lane_suite *seen = &lane->suites[suite];
+    unsigned mask                = header->compact ? 3 : 0xff;
+    uint32_t generations;
+
+    memcpy(&generations, header->generations, sizeof(generations));
+    if (seen->seen_mask != mask || seen->seen_generations != generations) {
+        seen->seen_master = eesp_master_find(lane->policy,
+                                             &lane->policy->suites[suite],
+                                             header->generations, mask);
+        seen->seen_generations = generations;
+        seen->seen_mask        = mask;
+    }
+    return seen->seen_master;
+}
+
 /* A client's grant has the key of no other client. */
 static int is_granted_client(const struct eesp_policy *policy,
                              const struct eesp_header *header)
@@ -221,8 +240,7 @@ static int check(struct eesp_lane *lane, struct incoming *in)
     if (!is_granted_client(lane->policy, header))
         return EESP_DROP_POLICY;
     suite      = &lane->policy->suites[in->suite];
-    in->master = eesp_master_find(lane->policy, suite, header->generations,
-                                  header->compact ? 3 : 0xff);
+    in->master = find_master(lane, in->suite, header);
     if (in->master < 0)
         return in->master;
     until = suite->masters[in->master].until;

@@ -42,8 +42,9 @@ static inline size_t eesp_selectors_build(const struct eesp_header *header,
 {
     if (header->selectors != EESP_SELECT_RANKS)
         return eesp_selectors_build_all(header, out);
-    store32(out, header->source_rank); /* what MPI uses: no table */
-    store32(out + 4, header->destination_rank);
+    /* What MPI uses: no table. */
+    store64(out, (uint64_t)header->source_rank << 32 |
+                     header->destination_rank);
     return 8;
 }
 
