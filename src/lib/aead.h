@@ -6,6 +6,7 @@
  *     aead->open(k);                  once, may allocate
  *     aead->expand(k, key);           set or change the key
  *     aead->seal(k, nonce, aad, n, iov, 2, out, icv);
+ *     aead->forget(k);                wipes
  *     aead->close(k);                 wipes
  *
  * The objects: AES-GCM and GMAC (SP 800-38D), ChaCha20-Poly1305 (RFC 8439),
@@ -34,6 +35,8 @@ struct eesp_aead {
     const char *(*missing)(void);
     int (*open)(void *k);
     int (*expand)(void *k, const uint8_t *key);
+    /* No trace of the key stays; the next call is expand or close. */
+    void (*forget)(void *k);
     /*
      * Concatenation of in -> out, 16 bytes of ICV -> icv. Without
      * confidentiality (GMAC) out is in, and as much associated data as aad.

@@ -136,6 +136,14 @@ static int gcm_expand(void *key, const uint8_t *bytes)
     return EESP_OK;
 }
 
+static void gcm_forget(void *key)
+{
+    struct gcm_key *k = key;
+
+    explicit_bzero(&k->expanded, sizeof(k->expanded));
+    explicit_bzero(&k->stream, sizeof(k->stream));
+}
+
 static int gcm_seal(void *key, const uint8_t nonce[EESP_NONCE_LEN],
                     const uint8_t *aad, size_t aad_length,
                     const struct iovec *in, unsigned count, uint8_t *out,
@@ -250,6 +258,14 @@ static int chacha_expand(void *key, const uint8_t *bytes)
     return EESP_OK;
 }
 
+static void chacha_forget(void *key)
+{
+    struct chacha_key *k = key;
+
+    explicit_bzero(k->bytes, sizeof(k->bytes));
+    explicit_bzero(&k->stream, sizeof(k->stream));
+}
+
 static int chacha_seal(void *key, const uint8_t nonce[EESP_NONCE_LEN],
                        const uint8_t *aad, size_t aad_length,
                        const struct iovec *in, unsigned count, uint8_t *out,
@@ -320,12 +336,14 @@ static int open_none(void *key, enum isa isa, const struct gcm_calls *calls)
 #define gcm_128        NULL
 #define gcm_256        NULL
 #define gcm_expand     NULL
+#define gcm_forget     NULL
 #define gcm_seal       NULL
 #define gcm_decrypt    NULL
 #define gcm_close      NULL
 #define gmac_seal      NULL
 #define gmac_decrypt   NULL
 #define chacha_expand  NULL
+#define chacha_forget  NULL
 #define chacha_seal    NULL
 #define chacha_decrypt NULL
 #define chacha_close   NULL
@@ -351,6 +369,7 @@ static int open_none(void *key, enum isa isa, const struct gcm_calls *calls)
         .missing    = _lower##_missing,                                     \
         .open       = _name##_##_lower##_open,                              \
         .expand     = _state##_expand,                                      \
+        .forget     = _state##_forget,                                      \
         .seal       = _code##_seal,                                         \
         .decrypt    = _code##_decrypt,                                      \
         .close      = _state##_close,                                       \

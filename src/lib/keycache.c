@@ -181,10 +181,8 @@ struct eesp_key_slot *eesp_keycache_spare(struct eesp_keycache *cache)
 
 static void wipe_slot(struct eesp_keycache *cache, struct eesp_key_slot *slot)
 {
-    static const uint8_t no_key[EESP_AEAD_KEY_MAX];
-
     explicit_bzero(slot->mask, sizeof(slot->mask));
-    cache->aead->expand(slot->aead, no_key);
+    cache->aead->forget(slot->aead);
 }
 
 void eesp_keycache_forget(struct eesp_keycache *cache)

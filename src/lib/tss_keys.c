@@ -168,10 +168,8 @@ static int is_client(const struct eesp_tss *tss)
 
 static void wipe(struct eesp_tss_cipher *cipher)
 {
-    static const uint8_t no_key[EESP_TSS_KEY_LEN];
-
     cipher->is_set = 0;
-    cipher->aead->expand(cipher->key, no_key);
+    cipher->aead->forget(cipher->key);
     explicit_bzero(cipher->mask, EESP_TSS_MASK_LEN);
 }
 

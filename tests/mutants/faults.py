@@ -170,4 +170,8 @@ FAULTS = [
      "if (unlink(path) != 0)", "if (0)", "psp_grant"),
     ("PSP: a grant's other name is let pass", "psp_grant.c",
      "st.st_nlink != 1)", "0)", "psp_grant"),
+    ("a key that gave way stays in the cache", "keycache.c",
+     "cache->aead->forget(slot->aead);", ";", "keycache"),
+    ("keys of a tuple seen before serve another", "open.c",
+     "seen->seen_generations != generations)", "0)", "lane reload granted"),
 ]

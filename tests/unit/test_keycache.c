@@ -28,6 +28,11 @@ static int fake_expand(void *k, const uint8_t *key)
     return EESP_OK;
 }
 
+static void fake_forget(void *k)
+{
+    explicit_bzero(k, EESP_AEAD_KEY_MAX);
+}
+
 static void fake_close(void *k)
 {
     explicit_bzero(k, EESP_AEAD_KEY_MAX);
@@ -41,6 +46,7 @@ static const struct eesp_aead fake = {.name       = "fake",
                                       .missing    = nothing_missing,
                                       .open       = fake_open,
                                       .expand     = fake_expand,
+                                      .forget     = fake_forget,
                                       .close      = fake_close};
 
 static struct eesp_key_name name_of(uint64_t number)
@@ -249,8 +255,8 @@ static void real_key_leaves(void **unused)
     (void)unused;
     for (index = 0; eesp_aead_at(index) != NULL; index++) {
         const struct eesp_aead *aead = eesp_aead_at(index);
-        static const uint8_t nonce[EESP_NONCE_LEN], plain[32], no_key[32];
-        uint8_t key[32], before[16], after[16], none[16], out[32];
+        static const uint8_t nonce[EESP_NONCE_LEN], plain[32];
+        uint8_t key[32], before[16], after[16], out[32];
         struct iovec iov = {(void *)plain, sizeof(plain)};
         struct eesp_keycache *c;
         struct eesp_key_slot *first;
@@ -274,9 +280,12 @@ static void real_key_leaves(void **unused)
         assert_ptr_equal(eesp_keycache_spare(c), first);
         aead->seal(first->aead, nonce, NULL, 0, &iov, 1, out, after);
         assert_true(memcmp(before, after, sizeof(after)) != 0);
-        aead->expand(first->aead, no_key);
-        aead->seal(first->aead, nonce, NULL, 0, &iov, 1, out, none);
-        assert_memory_equal(after, none, sizeof(none));
+        key_of(1, key);
+        assert_null(memmem(first->aead, aead->key_size, key, 16));
+        /* And it takes the next key as if it had never had one. */
+        aead->expand(first->aead, key);
+        aead->seal(first->aead, nonce, NULL, 0, &iov, 1, out, after);
+        assert_memory_equal(before, after, sizeof(after));
         eesp_keycache_destroy(c);
     }
 }
