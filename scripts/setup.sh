@@ -16,7 +16,7 @@ packages_run="tcpdump ucx-utils iproute2 util-linux"
 # shellcheck disable=SC2034
 packages_test="libcmocka-dev python3 python3-cryptography
     python3-cryptography-vectors jq procps shellcheck
-    mandoc man-db libasan8 libubsan1 qemu-user gcovr clang libclang-rt-dev valgrind"
+    mandoc man-db tshark libasan8 libubsan1 qemu-user gcovr clang libclang-rt-dev valgrind"
 # intel-ipsec-mb exists for x86-64 only; OpenSSL serves elsewhere.
 if [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ]; then
     packages_build="$packages_build libipsec-mb-dev"
@@ -74,11 +74,14 @@ quietly() {
 }
 
 # build DIR CONFIGURE-ARGUMENT...: out of tree, so that several can stand side
-# by side. Does again only what changed.
+# by side. Does again only what changed; packages that came or went since are a
+# change, too: configure leaves out what it does not find.
 build() {
     local dir=$1 args
     shift
-    args="$*"
+    # shellcheck disable=SC2086
+    args="$* $(dpkg-query -W $packages_build $packages_run $packages_test \
+        2>/dev/null)"
     mkdir -p "$dir" || die "cannot make $dir"
     if [ ! -e configure ] || [ -n "$(find configure.ac Makefile.am m4 \
         -name '*.[a-z]*' -newer configure -print -quit)" ]; then

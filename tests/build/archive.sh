@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# archive.sh: the committed tree builds and passes its units outside of git,
-# as it would from an archive, in the source directory and with no option.
+# archive.sh: the committed tree builds outside of git, in the source directory
+# and with no option; the archive that it makes of itself builds elsewhere,
+# passes its units, installs and leaves nothing behind (make distcheck).
 #
 # shellcheck source=tests/lib/common.sh
 . "$(dirname "$0")/../lib/common.sh"
@@ -25,6 +26,6 @@ for step in "autoreconf -fi" "./configure" "make -j$(nproc)"; do
     [ $status -eq 0 ] || finish
     [ "$step" != ./configure ] || grep -A 20 '^ucx-eesp ' "$out" | sed 's/^/# /'
 done
-make -j"$(nproc)" check >"$out" 2>"$err"
-report $? "make check"
+make -j"$(nproc)" distcheck >"$out" 2>"$err"
+report $? "make distcheck"
 finish

@@ -33,6 +33,18 @@ else
     "$EESP_BIN" decode --psp --pcap "$work/psp.pcap" >"$out" 2>"$err"
     expect 0 "--psp: capture, UDP to port 1000 only" '^29 PSP packets, 0 malformed$' '0.0.0.2:1000$'
 fi
+# Debian 12's Wireshark has no dissector of its own for PSP; newer ones may.
+if ! command -v tshark >/dev/null; then
+    skip "tshark decodes PSP" "no tshark"
+elif ! tshark -G protocols 2>/dev/null | cut -f3 | grep -qx psp; then
+    skip "tshark decodes PSP" "$(tshark -v 2>/dev/null | sed -n 's/^TShark (Wireshark) \([0-9.]*\).*/tshark \1/p;q') has no dissector psp"
+else
+    tshark -r "$work/psp.pcap" -d udp.port==1000,psp -Y 'psp && !_ws.malformed' -T fields -e udp.dstport \
+        >"$out" 2>"$err"
+    expect 0 "tshark decodes PSP" "^1000\$"
+    [ "$(grep -c 1000 "$out")" -eq 29 ]
+    report $? "tshark decodes every packet"
+fi
 "$EESP_BIN" decode --psp --json </dev/null >"$out" 2>"$err"
 expect 2 "--psp takes no --json" 'goes with --keyring and --pcap only'
 tss=$tests_dir/vectors/tss/tss_vectors.json

@@ -52,6 +52,17 @@ EESP_BIN=${EESP_BIN:-$top_builddir/src/cmd/eesp}
 MPI_CHECK=${MPI_CHECK:-$top_builddir/tests/mpi/mpi_check}
 RUN_TIMEOUT=${RUN_TIMEOUT:-60}
 
+# A sanitizer that the plugin was built with must be loaded before everything
+# else.
+sanitizer=$(ldd "$EESP_PLUGIN" 2>/dev/null | awk '/libasan/ { print $3 }')
+plugin_preload=${sanitizer:+$sanitizer:}$EESP_PLUGIN
+
+# reported FILE...: a sanitizer has something to say, whatever the exit status.
+reported() {
+    [ -n "$sanitizer" ] &&
+        grep -qaE 'runtime error:|ERROR: (Address|Leak)Sanitizer' "$@"
+}
+
 passed=0
 failed=0
 skipped=0
@@ -161,7 +172,9 @@ mpirun_options=(
 # $out and $err, returns its exit status. Shared objects in RUN_PRELOAD
 # (separated by colons) are loaded into the ranks; where UCX_TLS names eesp, the
 # plugin too. RUN_USER, if set, is who runs the job. Further options of mpirun
-# are in RUN_OPTIONS; RUN_UNDER is a command that mpirun is started with.
+# are in RUN_OPTIONS; RUN_UNDER is a command that mpirun is started with. What a
+# sanitizer reports is a failure of its own; not leaks, of which Open MPI has
+# some.
 RUN_OPTIONS=()
 RUN_UNDER=()
 run_mpi() {
@@ -170,13 +183,16 @@ run_mpi() {
     while [ "$1" != -- ]; do
         env+=(-x "$1")
         case $1 in
-        UCX_TLS=*eesp*) preload=$EESP_PLUGIN${preload:+:$preload} ;;
+        UCX_TLS=*eesp*) preload=$plugin_preload${preload:+:$preload} ;;
         esac
         shift
     done
     shift
     if [ -n "$preload" ]; then
         env+=(-x "LD_PRELOAD=$preload")
+    fi
+    if [ -n "$sanitizer" ]; then
+        env+=(-x ASAN_OPTIONS=detect_leaks=0)
     fi
     # A rank that spins starves the one it waits for when there are more ranks
     # than cores.
@@ -190,6 +206,11 @@ run_mpi() {
         ${RUN_UNDER[@]+"${RUN_UNDER[@]}"} mpirun "${mpirun_options[@]}" \
         ${RUN_OPTIONS[@]+"${RUN_OPTIONS[@]}"} -np "$np" "${env[@]}" "$@" \
         >"$out" 2>"$err" </dev/null
+    local status=$?
+    if reported "$out" "$err"; then
+        not_ok "no report of a sanitizer"
+    fi
+    return $status
 }
 
 # lanes: the lanes UCX chose in the last job (UCX_LOG_LEVEL=info), one

@@ -14,11 +14,10 @@ plan=$work/plan
 # Below what the kernel hands out by itself; one that is taken is passed over.
 port=$((10000 + $$ % 15000))
 
-sanitizer=$(ldd "$EESP_PLUGIN" 2>/dev/null | awk '/libasan/ { print $3 }')
 ulimit -c 0
 
 settings() {
-    printf '%s\n' LD_PRELOAD="${sanitizer:+$sanitizer:}$EESP_PLUGIN" \
+    printf '%s\n' LD_PRELOAD="$plugin_preload" \
         UCX_TLS=eesp UCX_EESP_LOWER="$1" UCX_NET_DEVICES=lo \
         UCX_EESP_KEYRING="$keyring" UCX_HANDLE_ERRORS=none
 }

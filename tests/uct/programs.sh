@@ -14,9 +14,6 @@ uct_check=$top_builddir/tests/uct/uct_check
 keyring=$work/keyring.jwks
 limit=10 # seconds until the death of one side is noticed by the other
 
-# A sanitizer must be loaded before everything else.
-sanitizer=$(ldd "$EESP_PLUGIN" 2>/dev/null | awk '/libasan/ { print $3 }')
-preload=${sanitizer:+$sanitizer:}$EESP_PLUGIN
 if [ -n "$sanitizer" ]; then
     export EESP_TEST_SANITIZED=1
 fi
@@ -26,7 +23,7 @@ ulimit -c 0
 # setting LOWER VAR=VALUE...: `settings` for `env`. UCX's own crash handler
 # would wait for a debugger on a terminal.
 setting() {
-    settings=(LD_PRELOAD="$preload" UCX_TLS=eesp UCX_NET_DEVICES=lo
+    settings=(LD_PRELOAD="$plugin_preload" UCX_TLS=eesp UCX_NET_DEVICES=lo
         UCX_EESP_KEYRING="$keyring" UCX_EESP_LOWER="$1" UCX_HANDLE_ERRORS=none
         "${@:2}")
 }
@@ -43,12 +40,6 @@ run() {
     : >"$err"
     timeout -k 5 "$RUN_TIMEOUT" env "${settings[@]}" "$@" >"$out" 2>&1 \
         </dev/null
-}
-
-# reported: a sanitizer has something to say, whatever the exit status.
-reported() {
-    [ -n "$sanitizer" ] &&
-        grep -qaE 'runtime error:|ERROR: (Address|Leak)Sanitizer' "$@"
 }
 
 # well NAME STATUS: and nothing was said of an error.
