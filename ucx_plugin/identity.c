@@ -105,6 +105,9 @@ ucs_status_t uct_eesp_identity_find(const char *rank_config,
         break;
     }
 
+    snprintf(identity->name, sizeof(identity->name), "%s%s%s",
+             name_space[0] ? name_space[0] : "", name_space[1] ? "." : "",
+             name_space[1] ? name_space[1] : "");
     if (from_config) {
         if (!uct_eesp_parse_rank(rank_config, &identity->rank)) {
             uct_eesp_refuse("UCX_EESP_RANK is '%s': must be 'auto' or a number "

@@ -208,6 +208,8 @@ static ucs_status_t uct_eesp_iface_open_lane(uct_eesp_iface_t *iface)
               iface->lower_dev->resource.tl_name, iface->lower_dev->name,
               eesp_lane_backend(iface->lane),
               md->info.name);
+    uct_eesp_stat_open(md);
+    uct_eesp_stat_add(iface);
     return uct_eesp_ring_watch(md);
 }
 
@@ -231,7 +233,9 @@ static void uct_eesp_iface_clear(uct_eesp_iface_t *iface)
     iface->failure_handled = 0;
     iface->fail_id      = UCS_CALLBACKQ_ID_NULL;
     memset(&iface->lower_attr, 0, sizeof(iface->lower_attr));
+    memset(&iface->counted, 0, sizeof(iface->counted));
     ucs_list_head_init(&iface->eps);
+    ucs_list_head_init(&iface->list);
     kh_init_inplace(uct_eesp_ep, &iface->by_lower);
     kh_init_inplace(uct_eesp_incarnation, &iface->known);
     ucs_recursive_spinlock_init(&iface->lock, 0);
@@ -245,6 +249,7 @@ static void uct_eesp_iface_release(uct_eesp_iface_t *iface)
         uct_iface_close(iface->lower);
     }
     uct_eesp_rx_cleanup(iface);
+    uct_eesp_stat_remove(iface);
     eesp_lane_destroy(iface->lane);
     uct_eesp_ring_put(uct_eesp_iface_md(iface), iface->ring);
     ucs_free(iface->scratch);

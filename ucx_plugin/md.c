@@ -50,6 +50,12 @@ ucs_config_field_t uct_eesp_md_config_table[] = {
      "follow; further ones are refused.",
      ucs_offsetof(uct_eesp_md_config_t, replay_table), UCS_CONFIG_TYPE_UINT},
 
+    {"STAT_DIR", "auto",
+     "Directory of the page in which this process counts what it does, for\n"
+     "eesp stat. 'auto' is /run/user/UID/eesp or, if it is not to be had,\n"
+     "/dev/shm/eesp-UID, with mode 0700. 'none': no page.",
+     ucs_offsetof(uct_eesp_md_config_t, stat_dir), UCS_CONFIG_TYPE_STRING},
+
     {"RELOAD_INTERVAL", "1s",
      "How often to look whether the keyring was replaced. Its new keys and\n"
      "epoch are used from then on; 0: never.",
@@ -102,12 +108,14 @@ static void uct_eesp_md_close(uct_md_h tl_md)
     uct_eesp_md_t *md = ucs_derived_of(tl_md, uct_eesp_md_t);
 
     uct_eesp_ring_unwatch(md);
+    uct_eesp_stat_close(md);
     uct_eesp_lower_release(md);
     uct_eesp_ring_put(md, md->ring);
     kh_destroy_inplace(uct_eesp_process, &md->processes);
     ucs_recursive_spinlock_destroy(&md->lock);
     ucs_free(md->keyring_name);
     ucs_free(md->backend);
+    ucs_free(md->stat_dir);
     ucs_free(md);
 }
 
@@ -220,7 +228,8 @@ static ucs_status_t uct_eesp_md_fill(uct_eesp_md_t *md,
     ucs_status_t status;
 
     md->keyring_name = ucs_strdup(config->keyring, "eesp keyring name");
-    if (md->keyring_name == NULL) {
+    md->stat_dir     = ucs_strdup(config->stat_dir, "eesp stat dir");
+    if ((md->keyring_name == NULL) || (md->stat_dir == NULL)) {
         return UCS_ERR_NO_MEMORY;
     }
     if (strcmp(config->backend, "auto")) {
@@ -298,6 +307,7 @@ ucs_status_t uct_eesp_md_open(uct_component_t *component, const char *md_name,
     md->reload_interval = md_config->reload_interval;
     md->ring_timer      = -1;
     kh_init_inplace(uct_eesp_process, &md->processes);
+    ucs_list_head_init(&md->ifaces);
     ucs_recursive_spinlock_init(&md->lock, 0);
 
     status = uct_eesp_md_fill(md, md_config);

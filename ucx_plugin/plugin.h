@@ -45,6 +45,7 @@ typedef struct uct_eesp_identity {
     int      has_rank; /* a launcher or UCX_EESP_RANK has told */
     uint32_t rank;
     uint64_t name_space; /* hash of the launcher's namespace */
+    char     name[64];   /* the start of its text, for people */
     uint64_t process;    /* random, the same for all contexts of a process */
 } uct_eesp_identity_t;
 
@@ -60,6 +61,7 @@ typedef struct uct_eesp_md_config {
     char                  *rank;
     char                  *backend;
     ucs_config_names_array_t lower;
+    char                  *stat_dir;
     unsigned               key_cache;
     unsigned               replay_table;
     double                 reload_interval;
@@ -85,6 +87,9 @@ typedef struct uct_eesp_ring_file {
     struct timespec modified, changed;
 } uct_eesp_ring_file_t;
 
+/* The page of this context in shared memory: stat.c. */
+typedef struct uct_eesp_stat uct_eesp_stat_t;
+
 /* A process behind an identity, and our endpoints to it. */
 typedef struct uct_eesp_process {
     uint64_t id;
@@ -106,6 +111,10 @@ typedef struct uct_eesp_md {
     uct_eesp_identity_t         identity;
     char                       *keyring_name;
     char                       *backend; /* NULL: best */
+    char                       *stat_dir;
+    uct_eesp_stat_t            *stat;    /* NULL: none is kept; see stat.c */
+    int                         stat_off; /* none could be made */
+    ucs_list_link_t             ifaces;  /* under lock */
     unsigned                    key_cache, replay_table;
     uct_md_h                   *lower_mds;
     unsigned                    num_lower_mds;
@@ -147,6 +156,18 @@ ucs_status_t uct_eesp_ring_watch(uct_eesp_md_t *md);
 void uct_eesp_ring_unwatch(uct_eesp_md_t *md);
 struct uct_eesp_iface;
 void uct_eesp_iface_follow(struct uct_eesp_iface *iface);
+
+/* ---- stat.c ------------------------------------------------------------ */
+
+/* Called with the first interface; again does no harm. */
+void uct_eesp_stat_open(uct_eesp_md_t *md);
+void uct_eesp_stat_close(uct_eesp_md_t *md);
+/* Counts what this interface does, and did. */
+void uct_eesp_stat_add(struct uct_eesp_iface *iface);
+void uct_eesp_stat_remove(struct uct_eesp_iface *iface);
+/* A keyring was taken, or a lane has moved on to it. */
+void uct_eesp_stat_ring(uct_eesp_md_t *md);
+void uct_eesp_stat_refused(uct_eesp_md_t *md, const char *why);
 
 /* ---- lower.c ----------------------------------------------------------- */
 
@@ -212,6 +233,8 @@ typedef struct uct_eesp_iface {
     struct eesp_lane         *lane;
     uct_eesp_ring_t          *ring;        /* that the lane has its keys from */
     uint64_t                  ring_serial;
+    ucs_list_link_t           list;        /* of the MD, see stat.c */
+    struct eesp_counters      counted;     /* of what the lane has done */
     size_t                    max_data;    /* of an active message */
     size_t                    max_short;   /* of a short one, of a header */
     size_t                    max_packet;     /* that the lower sends */

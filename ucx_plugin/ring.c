@@ -140,6 +140,7 @@ static void uct_eesp_ring_publish(uct_eesp_md_t *md, uct_eesp_ring_t *ring)
     __atomic_store_n(&md->ring_serial, md->ring_serial + 1, __ATOMIC_RELEASE);
     ucs_recursive_spin_unlock(&md->lock);
     uct_eesp_ring_put(md, old);
+    uct_eesp_stat_ring(md);
 }
 
 /* Only this thread replaces md->ring: it may be looked at without the lock. */
@@ -156,6 +157,7 @@ static void uct_eesp_ring_follow(uct_eesp_md_t *md)
         ucs_error("eesp: the new keyring is not used, the last good keys stay: "
                   "%s", why);
         eesp_keyring_free(next);
+        uct_eesp_stat_refused(md, why);
         return;
     }
 
@@ -227,4 +229,5 @@ void uct_eesp_iface_follow(uct_eesp_iface_t *iface)
     }
     uct_eesp_ring_put(md, iface->ring);
     iface->ring = ring;
+    uct_eesp_stat_ring(md);
 }

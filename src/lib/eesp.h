@@ -423,9 +423,14 @@ EESP_API int eesp_lane_lease(struct eesp_lane *lane,
 EESP_API void eesp_lane_impersonate(struct eesp_lane *lane, uint32_t rank,
                                     uint64_t id, uint64_t incarnation);
 
-/* Packets sealed and opened, and drops by -(EESP_DROP_x). */
+/*
+ * Packets sealed and opened, and their payloads in bytes; data keys derived and
+ * found in the cache; packets opened with a previous key of some level; drops
+ * by -(EESP_DROP_x).
+ */
 struct eesp_counters {
     uint64_t sealed, opened, derived, cached;
+    uint64_t sealed_bytes, opened_bytes, previous;
     uint64_t dropped[-EESP_ERROR_MIN];
 };
 EESP_API void eesp_lane_counters(const struct eesp_lane *lane,

@@ -81,6 +81,16 @@ unsigned eesp_master_state(unsigned *index)
     return state;
 }
 
+int eesp_master_is_old(const struct eesp_policy *policy, unsigned index)
+{
+    int level, old = 0;
+
+    for (level = 0; level < EESP_LEVELS; level++)
+        if (policy->info.levels & 1u << level)
+            old |= eesp_master_state(&index) == EESP_PREVIOUS;
+    return old;
+}
+
 int eesp_master_tuple(const struct eesp_policy *policy, unsigned index,
                       uint32_t generations[EESP_LEVELS])
 {

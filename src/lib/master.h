@@ -27,6 +27,9 @@ int eesp_master_find(const struct eesp_policy *policy,
 /* State of a level's key in tuple number *index, which loses that digit. */
 unsigned eesp_master_state(unsigned *index);
 
+/* Whether a key of tuple index is a previous one. */
+int eesp_master_is_old(const struct eesp_policy *policy, unsigned index);
+
 /* Full generations of a tuple, unused levels 0; whether it has all keys. */
 int eesp_master_tuple(const struct eesp_policy *policy, unsigned index,
                       uint32_t generations[EESP_LEVELS]);

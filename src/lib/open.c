@@ -374,6 +374,9 @@ static int open_packet(struct eesp_lane *lane, const uint8_t *packet,
     opened->payload     = frame.payload;
     opened->length      = frame.length;
     opened->next_header = frame.next_header;
+    if (follow && in.master != lane->policy->send)
+        lane->counters.previous += (unsigned)eesp_master_is_old(
+            lane->policy, (unsigned)in.master);
     return EESP_OK;
 }
 
@@ -384,10 +387,12 @@ int eesp_open(struct eesp_lane *lane, const void *packet, size_t length,
 
     clear_struct(opened, offsetof(struct eesp_opened, origin));
     ret = open_packet(lane, packet, length, plaintext, size, 1, opened);
-    if (ret == EESP_OK)
+    if (ret == EESP_OK) {
         lane->counters.opened++;
-    else
+        lane->counters.opened_bytes += opened->length;
+    } else {
         lane->counters.dropped[-ret]++;
+    }
     return ret;
 }
 

@@ -127,6 +127,7 @@ seal(struct eesp_lane *lane, struct eesp_header *header, unsigned master,
     memcpy(packet, built, header->length);
     *length_p = header->length + body + EESP_ICV_LEN;
     lane->counters.sealed++;
+    lane->counters.sealed_bytes += payload;
     return EESP_OK;
 }
 
