@@ -5,7 +5,7 @@
  *
  *     0 format 1 | 0 1 | lower id 2 | rank 4 | SPI 4 | generations 4 |
  *     16 namespace 8 | process 8 | receiving incarnation 8 | check value 8 |
- *     48 longest packet 4
+ *     48 longest packet sent 2 | taken 2, in units of 32 bytes
  *
  * Big endian. The address itself is public: it travels outside (PMIx) or in
  * sealed wire-up messages.
@@ -16,7 +16,7 @@
 
 #include "bytes.h"
 
-#define UCT_EESP_ADDRESS_FORMAT 1
+#define UCT_EESP_ADDRESS_FORMAT 2
 
 uint16_t uct_eesp_lower_id(const char *tl_name)
 {
@@ -63,7 +63,8 @@ ucs_status_t uct_eesp_address_pack(uct_eesp_iface_t *iface, void *out)
     store64(p + 16, md->identity.name_space);
     store64(p + 24, md->identity.process);
     store64(p + 32, eesp_lane_incarnation(iface->lane));
-    store32(p + 48, iface->max_packet);
+    store16(p + 48, iface->max_packet / UCT_EESP_ADDRESS_UNIT);
+    store16(p + 50, iface->rx_max_packet / UCT_EESP_ADDRESS_UNIT);
     if (load64(p + 32) == 0) {
         ucs_error("eesp: the kernel gives no random numbers");
         return UCS_ERR_IO_ERROR;
@@ -88,7 +89,8 @@ int uct_eesp_address_unpack(const void *in, uct_eesp_address_t *address)
     address->process     = load64(p + 24);
     address->incarnation = load64(p + 32);
     memcpy(address->check_value, p + 40, EESP_CHECK_VALUE_LEN);
-    address->max_packet  = load32(p + 48);
+    address->max_packet    = load16(p + 48) * UCT_EESP_ADDRESS_UNIT;
+    address->rx_max_packet = load16(p + 50) * UCT_EESP_ADDRESS_UNIT;
     return 1;
 }
 
@@ -232,12 +234,15 @@ int uct_eesp_address_accept(uct_eesp_iface_t *iface,
         return 0;
     }
 
-    if (address->max_packet > iface->rx_max_packet) {
-        uct_eesp_refuse_peer("segments: rank %u sends packets of %u bytes, %s "
-                             "takes %zu here: set UCX_EESP_SEG_SIZE (or the "
-                             "segment size of %s) to the same everywhere",
-                             address->rank, address->max_packet,
-                             iface->lower_dev->name, iface->rx_max_packet,
+    /* Lowers do not check: what is too long would be written past its end. */
+    if ((address->max_packet > iface->rx_max_packet) ||
+        (iface->max_packet > address->rx_max_packet)) {
+        uct_eesp_refuse_peer("segments: rank %u sends packets of %u bytes and "
+                             "takes %u, this process sends %zu and takes %zu "
+                             "over %s: set UCX_EESP_SEG_SIZE to the same "
+                             "everywhere", address->rank, address->max_packet,
+                             address->rx_max_packet, iface->max_packet,
+                             iface->rx_max_packet,
                              iface->lower_dev->resource.tl_name);
         return 0;
     }

@@ -7,6 +7,7 @@
  */
 #include "plugin.h"
 
+#include <ucs/arch/cpu.h>
 #include <ucs/debug/memtrack_int.h>
 #include <uct/base/uct_iov.inl>
 
@@ -23,6 +24,7 @@ typedef struct uct_eesp_send {
     uct_eesp_ep_t *ep;
     struct iovec   iov[EESP_AM_MAX_IOV + 2];
     unsigned       iovcnt;
+    size_t         length; /* of iov */
     int            error; /* of eesp_seal() */
     /* bcopy only: */
     uct_pack_callback_t pack_cb;
@@ -40,6 +42,33 @@ static UCS_F_ALWAYS_INLINE void
 uct_eesp_send_add(uct_eesp_send_t *send, const void *data, size_t length)
 {
     send->iov[send->iovcnt++] = (struct iovec){(void*)data, length};
+    send->length             += length;
+}
+
+/*
+ * Where to seal. The lines of a segment in shared memory are in the cache of
+ * the core that opened its last packet, and AES would wait for each: a long
+ * packet is sealed into memory of our own and copied in whole lines, which
+ * need not be fetched. A short one takes no longer than the fetch of its lines.
+ */
+static UCS_F_ALWAYS_INLINE void *
+uct_eesp_pack_where(const uct_eesp_iface_t *iface, const uct_eesp_send_t *send,
+                    void *dest)
+{
+    size_t i, length;
+
+    if (iface->sealed == NULL) {
+        return dest;
+    }
+    if (send->length >= UCT_EESP_COPY_MIN) {
+        return iface->sealed;
+    }
+
+    length = send->length + uct_eesp_iface_md(iface)->overhead;
+    for (i = 0; i < length; i += UCS_SYS_CACHE_LINE_SIZE) {
+        __builtin_prefetch(UCS_PTR_BYTE_OFFSET(dest, i), 1, 3);
+    }
+    return dest;
 }
 
 /*
@@ -51,12 +80,16 @@ static size_t uct_eesp_pack_sealed(void *dest, void *arg)
 {
     uct_eesp_send_t *send   = arg;
     uct_eesp_iface_t *iface = uct_eesp_ep_iface(send->ep);
+    void *packet            = uct_eesp_pack_where(iface, send, dest);
     size_t length           = 0;
 
     send->error = eesp_seal(iface->lane, &send->ep->destination, send->iov,
-                            send->iovcnt, dest, iface->max_packet, &length);
+                            send->iovcnt, packet, iface->max_packet, &length);
     if (ucs_unlikely(send->error != EESP_OK)) {
         return 0;
+    }
+    if (packet != dest) {
+        memcpy(dest, packet, length);
     }
     send->ep->last = eesp_lane_sequence(iface->lane);
     return length;
@@ -75,6 +108,7 @@ static size_t uct_eesp_pack_bcopy(void *dest, void *arg)
                                     uct_eesp_ep_iface(send->ep)->max_data)) {
         ucs_fatal("eesp: a caller packed more than max_bcopy bytes");
     }
+    send->length = iov->iov_len;
     return uct_eesp_pack_sealed(dest, send);
 }
 
@@ -89,6 +123,35 @@ static ucs_status_t uct_eesp_send_failed(const uct_eesp_send_t *send)
     return UCS_ERR_IO_ERROR;
 }
 
+/*
+ * A packet that fits into an element of a shared-memory lower's FIFO goes there
+ * as a whole: the receiver waits for that line anyway, and for no other. If
+ * the FIFO is full its number has been taken for nothing: numbers may be left
+ * out, and the next message names the last one that was sent.
+ */
+static ucs_status_t uct_eesp_send_inline(uct_eesp_send_t *send)
+{
+    uct_eesp_iface_t *iface = uct_eesp_ep_iface(send->ep);
+    uint8_t packet[UCT_EESP_INLINE_MAX];
+    ucs_status_t status;
+    uint64_t head;
+    size_t length;
+
+    send->error = eesp_seal(iface->lane, &send->ep->destination, send->iov,
+                            send->iovcnt, packet, sizeof(packet), &length);
+    if (ucs_unlikely(send->error != EESP_OK)) {
+        return uct_eesp_send_failed(send);
+    }
+
+    memcpy(&head, packet, sizeof(head));
+    status = uct_ep_am_short(send->ep->lower, EESP_AM_LOWER, head,
+                             packet + sizeof(head), length - sizeof(head));
+    if (ucs_likely(status == UCS_OK)) {
+        send->ep->last = eesp_lane_sequence(iface->lane);
+    }
+    return status;
+}
+
 static UCS_F_ALWAYS_INLINE ucs_status_t
 uct_eesp_send_post(uct_eesp_send_t *send, uct_pack_callback_t pack_cb,
                    unsigned flags)
@@ -96,6 +159,10 @@ uct_eesp_send_post(uct_eesp_send_t *send, uct_pack_callback_t pack_cb,
     ssize_t packed;
 
     uct_eesp_iface_check_ring(uct_eesp_ep_iface(send->ep));
+    if (pack_cb == uct_eesp_pack_sealed &&
+        send->length <= uct_eesp_ep_iface(send->ep)->max_inline) {
+        return uct_eesp_send_inline(send);
+    }
     send->error = EESP_OK;
     packed = uct_ep_am_bcopy(send->ep->lower, EESP_AM_LOWER, pack_cb, send,
                              flags & ~UCT_SEND_FLAG_SIGNALED);

@@ -22,9 +22,12 @@ ucs_config_field_t uct_eesp_iface_config_table[] = {
     {"", "", NULL, ucs_offsetof(uct_eesp_iface_config_t, super),
      UCS_CONFIG_TYPE_TABLE(uct_iface_config_table)},
 
-    {"SEG_SIZE", UCS_PP_MAKE_STRING(UCT_EESP_SEG_DEFAULT),
-     "Segment of the lower transport tcp: the longest packet. One packet is\n"
-     "one key, one nonce and one ICV, so larger ones cost less per byte.",
+    {"SEG_SIZE", "auto",
+     "Segment of the lower transport, the longest packet: 512 to 1m over tcp,\n"
+     "to 65472 over posix and sysv. One packet is one key, one nonce and one\n"
+     "ICV, so larger ones cost less per byte. 'auto' is what the lower's own\n"
+     "variable says if it is set (UCX_POSIX_SEG_SIZE, UCX_TCP_TX_SEG_SIZE),\n"
+     "else 64 KiB. No process may send more than its peers take.",
      ucs_offsetof(uct_eesp_iface_config_t, seg_size),
      UCS_CONFIG_TYPE_MEMUNITS},
 
@@ -223,6 +226,8 @@ static void uct_eesp_iface_clear(uct_eesp_iface_t *iface)
     iface->lane         = NULL;
     iface->ring         = NULL;
     iface->scratch      = NULL;
+    iface->sealed       = NULL;
+    iface->max_inline   = 0;
     iface->sessions     = NULL;
     iface->next_session = 0;
     iface->num_pending  = 0;
@@ -253,10 +258,21 @@ static void uct_eesp_iface_release(uct_eesp_iface_t *iface)
     eesp_lane_destroy(iface->lane);
     uct_eesp_ring_put(uct_eesp_iface_md(iface), iface->ring);
     ucs_free(iface->scratch);
+    ucs_free(iface->sealed);
     ucs_free(iface->sessions);
     kh_destroy_inplace(uct_eesp_ep, &iface->by_lower);
     kh_destroy_inplace(uct_eesp_incarnation, &iface->known);
     ucs_recursive_spinlock_destroy(&iface->lock);
+}
+
+static size_t uct_eesp_iface_max_inline(const uct_eesp_iface_t *iface)
+{
+    size_t overhead = uct_eesp_iface_md(iface)->overhead;
+    size_t max      = ucs_min(iface->lower_attr.cap.am.max_short,
+                              UCT_EESP_INLINE_MAX);
+
+    return ((iface->lower_attr.cap.flags & UCT_IFACE_FLAG_AM_SHORT) &&
+            (max > overhead)) ? max - overhead : 0;
 }
 
 static ucs_status_t uct_eesp_iface_fill(uct_eesp_iface_t *iface,
@@ -284,6 +300,13 @@ static ucs_status_t uct_eesp_iface_fill(uct_eesp_iface_t *iface,
                                  "eesp sessions");
     if ((iface->scratch == NULL) || (iface->sessions == NULL)) {
         return UCS_ERR_NO_MEMORY;
+    }
+    if (iface->lower_dev->resource.dev_type == UCT_DEVICE_TYPE_SHM) {
+        iface->sealed     = ucs_malloc(iface->max_packet, "eesp sealed");
+        iface->max_inline = uct_eesp_iface_max_inline(iface);
+        if (iface->sealed == NULL) {
+            return UCS_ERR_NO_MEMORY;
+        }
     }
     return uct_eesp_rx_init(iface, params);
 }

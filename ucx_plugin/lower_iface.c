@@ -2,10 +2,7 @@
 /* lower_iface: opens the lower interface of a device and checks that it will do. */
 #include "plugin.h"
 
-#include <ucs/sys/string.h>
-
-#define UCT_EESP_SEG_MIN 512
-#define UCT_EESP_SEG_MAX 1048576
+#include <ucs/sys/math.h>
 
 /* The lower names its own endpoint: UCP knows ours. */
 static ucs_status_t uct_eesp_lower_error(void *arg, uct_ep_h lower_ep,
@@ -39,7 +36,6 @@ ucs_status_t uct_eesp_lower_open(uct_eesp_iface_t *iface, uct_worker_h worker,
     uct_iface_params_t lower_par = *params;
     uct_iface_config_t *config;
     ucs_status_t status;
-    char value[32];
 
     status = uct_md_iface_config_read(dev->md, dev->resource.tl_name, NULL,
                                       NULL, &config);
@@ -47,23 +43,7 @@ ucs_status_t uct_eesp_lower_open(uct_eesp_iface_t *iface, uct_worker_h worker,
         return status;
     }
 
-    if (!strcmp(dev->resource.tl_name, "tcp")) {
-        if ((seg_size < UCT_EESP_SEG_MIN) || (seg_size > UCT_EESP_SEG_MAX)) {
-            uct_eesp_refuse("UCX_EESP_SEG_SIZE is %zu: must be from %u to %u",
-                            seg_size, UCT_EESP_SEG_MIN, UCT_EESP_SEG_MAX);
-            uct_config_release(config);
-            return UCS_ERR_INVALID_PARAM;
-        }
-        ucs_snprintf_safe(value, sizeof(value), "%zu", seg_size);
-        status = uct_config_modify(config, "TX_SEG_SIZE", value);
-        if (status == UCS_OK) {
-            /* Peers may send up to the default, whatever is sent here. */
-            ucs_snprintf_safe(value, sizeof(value), "%zu",
-                              ucs_max(seg_size, UCT_EESP_SEG_DEFAULT));
-            status = uct_config_modify(config, "RX_SEG_SIZE", value);
-        }
-    }
-
+    status = uct_eesp_segment_set(config, dev->resource.tl_name, seg_size);
     if (status == UCS_OK) {
         lower_par.mode.device.tl_name  = dev->resource.tl_name;
         lower_par.mode.device.dev_name = dev->resource.dev_name;
@@ -110,19 +90,16 @@ ucs_status_t uct_eesp_lower_check(uct_eesp_iface_t *iface)
         return UCS_ERR_UNSUPPORTED;
     }
 
-    if (attr->cap.am.max_bcopy < overhead + 256) {
+    uct_eesp_segment_limits(iface->lower_dev, attr, &iface->max_packet,
+                            &iface->rx_max_packet);
+    if (iface->max_packet < overhead + 256) {
         uct_eesp_refuse("segments of transport %s are too short: %zu bytes",
-                        tl_name, attr->cap.am.max_bcopy);
+                        tl_name, iface->max_packet);
         return UCS_ERR_UNSUPPORTED;
     }
 
-    iface->max_packet    = attr->cap.am.max_bcopy;
-    /* tcp's zcopy limit is what its receive buffers take. */
-    iface->rx_max_packet = ucs_max(attr->cap.am.max_bcopy,
-                                   attr->cap.am.max_zcopy);
-    iface->max_data      = ucs_min(attr->cap.am.max_bcopy - overhead,
-                                   md->info.max_payload -
-                                   EESP_AM_HEADER);
-    iface->max_short     = ucs_min(iface->max_data, 2048);
+    iface->max_data  = ucs_min(iface->max_packet - overhead,
+                               md->info.max_payload - EESP_AM_HEADER);
+    iface->max_short = ucs_min(iface->max_data, 2048);
     return UCS_OK;
 }

@@ -8,8 +8,9 @@
  *                     -> endpoint (one lower endpoint, one Session ID)
  *
  * An active message is sealed in the pack callback of the lower's am_bcopy, so
- * that its sequence number is taken only once the lower has room; it is opened
- * in the lower's active-message callback.
+ * that its sequence number is taken only once the lower has room (but for those
+ * that fit into a line of a FIFO); it is opened in the lower's active-message
+ * callback.
  */
 #ifndef EESP_PLUGIN_H
 #define EESP_PLUGIN_H
@@ -181,6 +182,8 @@ const uct_eesp_lower_t *uct_eesp_lower_by_name(const uct_eesp_md_t *md,
 
 /* Our part of an interface address; the lower's address follows. */
 #define UCT_EESP_ADDRESS_LEN 52
+/* In which it has lengths of packets, in 16 bits. */
+#define UCT_EESP_ADDRESS_UNIT 32
 /* UCX 1.13 packs an interface address's length into six bits. */
 #define UCT_EESP_ADDRESS_MAX 63
 
@@ -193,7 +196,8 @@ typedef struct uct_eesp_address {
     uint64_t process;
     uint64_t incarnation;
     uint8_t  check_value[EESP_CHECK_VALUE_LEN];
-    uint32_t max_packet; /* the longest that will be sent */
+    uint32_t max_packet;    /* the longest that it will send */
+    uint32_t rx_max_packet; /* the longest that it takes */
 } uct_eesp_address_t;
 
 struct uct_eesp_iface;
@@ -239,7 +243,11 @@ typedef struct uct_eesp_iface {
     size_t                    max_short;   /* of a short one, of a header */
     size_t                    max_packet;     /* that the lower sends */
     size_t                    rx_max_packet;  /* that it can receive */
+    size_t                    max_inline;  /* payload whose packet fits into an
+                                              element of the lower's FIFO */
     uint8_t                  *scratch;     /* header and packed data, private */
+    uint8_t                  *sealed;      /* long packets for segments in shared
+                                              memory; NULL: lower has none */
     size_t                    rx_front;    /* bytes before data in an element */
     size_t                    rx_headroom;
     ucs_mpool_t               rx_mp;
@@ -269,8 +277,22 @@ extern ucs_config_field_t uct_eesp_iface_config_table[];
 #define UCT_EESP_LOWER_NEEDS \
     (UCT_IFACE_FLAG_AM_BCOPY | UCT_IFACE_FLAG_PENDING | \
      UCT_IFACE_FLAG_CONNECT_TO_IFACE | UCT_IFACE_FLAG_CB_SYNC)
-/* Default of SEG_SIZE, and what every peer's interface takes at least. */
+/* What is sent over tcp, and what every peer's interface takes at least. */
 #define UCT_EESP_SEG_DEFAULT 65536
+
+/* Over shared memory: shorter payloads are sealed where they go, and of a
+ * packet as much is fetched before it is opened. bench/segments. */
+#define UCT_EESP_COPY_MIN     2048
+#define UCT_EESP_PREFETCH_MAX 16384
+
+#define UCT_EESP_INLINE_MAX   256 /* bytes of a packet */
+
+/* segment.c: sets the lower's segment size, UCS_MEMUNITS_AUTO: a good one. */
+ucs_status_t uct_eesp_segment_set(uct_iface_config_t *config,
+                                  const char *tl_name, size_t seg_size);
+void uct_eesp_segment_limits(const uct_eesp_lower_t *lower,
+                             const uct_iface_attr_t *attr, size_t *send_p,
+                             size_t *receive_p);
 
 /* lower_iface.c: opens iface->lower, and fills what depends on it. */
 ucs_status_t uct_eesp_lower_open(uct_eesp_iface_t *iface, uct_worker_h worker,

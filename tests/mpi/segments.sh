@@ -1,0 +1,58 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# segments.sh: every segment size of the shared-memory lowers carries every kind
+# of message; a process that would send more than a peer takes is refused, by
+# whichever of the two comes first.
+#
+# shellcheck source=tests/lib/common.sh
+. "$(dirname "$0")/../lib/common.sh"
+
+on_rank=$tests_dir/lib/on-rank.sh
+keyring=$work/keyring.jwks
+export OMPI_MCA_mpi_yield_when_idle=1
+RUN_TIMEOUT=30
+
+need segments "$EESP_PLUGIN" "$EESP_BIN" "$MPI_CHECK" mpirun
+make_keyring "$keyring" || exit 1
+over=(UCX_TLS=eesp UCX_EESP_KEYRING="$keyring")
+
+# refused NAME VAR=VALUE... -- PROGRAM ARG...
+refused() {
+    local name=$1 status
+    shift
+    run_mpi 2 "${over[@]}" "$@"
+    status=$?
+    if [ "$status" -eq 0 ] || [ "$status" -eq 124 ]; then
+        not_ok "$name" "exit status $status"
+    elif ! cat "$out" "$err" | grep -v 'unused env variable' |
+        grep -q 'eesp: segments: rank .*UCX_EESP_SEG_SIZE'; then
+        not_ok "$name" "exit status $status, but it did not say why"
+    else
+        ok "$name"
+    fi
+}
+
+for lower in posix sysv; do
+    for size in 512 4321 16k 33024 1m; do
+        run_mpi 2 "${over[@]}" UCX_EESP_LOWER=$lower UCX_EESP_SEG_SIZE=$size \
+            -- "$MPI_CHECK" p2p types
+        report $? "$lower in segments of $size"
+    done
+    refused "$lower: longer segments on rank 1" UCX_EESP_LOWER=$lower -- \
+        "$on_rank" 1 UCX_EESP_SEG_SIZE=8k \
+        "$on_rank" 0 UCX_EESP_SEG_SIZE=16k "$MPI_CHECK" p2p
+    refused "$lower: shorter segments on rank 1" UCX_EESP_LOWER=$lower -- \
+        "$on_rank" 1 UCX_EESP_SEG_SIZE=8k "$MPI_CHECK" p2p
+done
+
+# The lower's own variable, where ours is not set. The FIFO has 16 bits for a
+# length: a longer one would come out as another.
+for size in 16k 65600 128k; do
+    run_mpi 2 "${over[@]}" UCX_EESP_LOWER=posix UCX_POSIX_SEG_SIZE=$size -- \
+        "$MPI_CHECK" p2p types
+    report $? "UCX_POSIX_SEG_SIZE=$size"
+done
+refused "UCX_POSIX_SEG_SIZE=16k on rank 1" UCX_EESP_LOWER=posix -- \
+    "$on_rank" 1 UCX_POSIX_SEG_SIZE=16k "$MPI_CHECK" p2p
+finish
