@@ -17,6 +17,9 @@ packages_run="tcpdump ucx-utils iproute2 util-linux"
 packages_test="libcmocka-dev python3 python3-cryptography
     python3-cryptography-vectors jq procps shellcheck
     mandoc man-db tshark libasan8 libubsan1 qemu-user gcovr clang libclang-rt-dev valgrind"
+# For guests with an RDMA device; without them those tests are skipped.
+# shellcheck disable=SC2034
+packages_rdma="qemu-system-x86 ibverbs-providers python3 iproute2"
 # intel-ipsec-mb exists for x86-64 only; OpenSSL serves elsewhere.
 if [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ]; then
     packages_build="$packages_build libipsec-mb-dev"
