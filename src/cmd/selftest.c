@@ -53,6 +53,21 @@ static struct outcome test_kdf(unsigned index)
     };
 }
 
+/* Several packets side by side, where AEAD and KDF are the first of each. */
+static struct outcome test_bursts(void)
+{
+    int result = eesp_burst_selftest();
+    bool there = result != EESP_ERR_UNSUPPORTED;
+
+    return (struct outcome){
+        .name = "bursts", .algorithm = "cmac-aes256, aes-256-gcm",
+        .available = there, .result = result,
+        .used = there && result == EESP_OK,
+        .missing = there ? "not used" :
+                           "CPU has no AVX-512 with VAES and VPCLMULQDQ",
+    };
+}
+
 static const char *answers(const struct outcome *outcome)
 {
     if (!outcome->available)
@@ -79,11 +94,12 @@ static json_t *outcome_json(const struct outcome *outcome)
 }
 
 /* "kdf" is the one that is used: the first. */
-static void print_json(json_t *backends, json_t *kdfs, bool passed)
+static void print_json(json_t *backends, json_t *kdfs, json_t *bursts,
+                       bool passed)
 {
-    json_t *all = json_pack("{s:O, s:O, s:O, s:b}", "backends", backends,
+    json_t *all = json_pack("{s:O, s:O, s:O, s:o, s:b}", "backends", backends,
                             "kdfs", kdfs, "kdf", json_array_get(kdfs, 0),
-                            "passed", passed);
+                            "bursts", bursts, "passed", passed);
 
     json_dumpf(all, stdout, JSON_INDENT(2));
     putchar('\n');
@@ -113,8 +129,12 @@ static int test_all(bool as_json)
         json_array_append_new(kdfs, outcome_json(&outcome));
     }
 
+    outcome = test_bursts();
+    passed &= !outcome.available || outcome.result == EESP_OK;
+    add_row(table, &outcome);
+
     if (as_json)
-        print_json(backends, kdfs, passed && found);
+        print_json(backends, kdfs, outcome_json(&outcome), passed && found);
     else
         table_print(table, stdout);
     if (!found)

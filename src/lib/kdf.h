@@ -88,6 +88,15 @@ int eesp_kdf_cmac_fixed(void *state, const uint8_t *fixed, size_t size,
  */
 int eesp_kdf_cmac_blocks(void *state, uint8_t *blocks, size_t count);
 
+/*
+ * With a state of eesp_kdf_cmac_aes256: what the kernel of lanes.h needs for
+ * messages of size bytes. 0 if libcrypto has the key, 1 else; valid as long as
+ * the state is open.
+ */
+struct eesp_lanes_keys;
+int eesp_kdf_cmac_keys(const void *state, size_t size,
+                       struct eesp_lanes_keys *keys);
+
 extern const struct eesp_kdf eesp_kdf_cmac_aes256;
 extern const struct eesp_kdf eesp_kdf_hkdf_sha256;
 extern const struct eesp_kdf eesp_kdf_hkdf_sha384;

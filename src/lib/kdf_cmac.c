@@ -12,6 +12,7 @@
 #include "bytes.h"
 #include "eesp.h"
 #include "kdf.h"
+#include "lanes.h"
 
 enum { BLOCK = EESP_AES_BLOCK, BLOCKS_MAX = EESP_DERIVE_MAX / BLOCK,
        DATA_KEY = 32 + EESP_NONCE_LEN, /* with its IV mask */
@@ -127,6 +128,18 @@ static int cmac_derive(void *state, const char label[2],
     if (length == DATA_KEY && context_length == IDS)
         return derive(state, label, context, IDS, out, DATA_KEY);
     return derive(state, label, context, context_length, out, length);
+}
+
+int eesp_kdf_cmac_keys(const void *state, size_t size,
+                       struct eesp_lanes_keys *keys)
+{
+    const struct cmac_state *s = state;
+
+    if (s->aes.evp != NULL)
+        return 0;
+    keys->round_keys = s->aes.round_keys[0];
+    keys->mask       = size % BLOCK == 0 ? s->k1 : s->k2;
+    return 1;
 }
 
 int eesp_kdf_cmac_blocks(void *state, uint8_t *blocks, size_t count)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "lanes.h"
 #include "master.h"
 #include "secret.h"
 
@@ -224,6 +225,9 @@ int eesp_lane_create(const struct eesp_lane_params *params,
     ret = open_parts(lane, params);
     if (ret != EESP_OK)
         goto fail;
+    ret = eesp_lane_open_lanes(lane, params->backend);
+    if (ret != EESP_OK)
+        goto fail;
     *lane_p = lane;
     return EESP_OK;
 fail:
@@ -245,6 +249,7 @@ void eesp_lane_destroy(struct eesp_lane *lane)
         eesp_keycache_destroy(lane->suites[i].keys);
     eesp_nonce_destroy(lane->nonce);
     eesp_secret_free(lane->gather, lane->gather_size);
+    eesp_lanes_close(lane->lanes);
     explicit_bzero(lane, sizeof(*lane));
     free(lane);
 }

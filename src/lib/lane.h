@@ -50,6 +50,7 @@ struct eesp_lane {
     struct eesp_counters counters;
     size_t   gather_size;
     uint8_t *gather; /* secret memory: holds plaintext */
+    struct eesp_lanes *lanes; /* of bursts; NULL: packet by packet */
 };
 
 /* The parts that depend on the keyring: made at the start and by a reload. */
@@ -65,6 +66,24 @@ void eesp_lane_fill_sending(struct eesp_lane *lane);
 int eesp_lane_key(struct eesp_lane *lane, unsigned suite,
                   struct eesp_key_name *name, struct eesp_key_slot **slot_p,
                   int *derived);
+
+/*
+ * The kernel for bursts where the policy's algorithms and this CPU have one and
+ * the caller has named no other backend; else none, which is no error.
+ */
+int eesp_lane_open_lanes(struct eesp_lane *lane, const char *backend);
+/* Its derivation key of a tuple of generations; 0: there is none. */
+struct eesp_lanes_keys;
+int eesp_lane_lanes_keys(const struct eesp_lane *lane, unsigned master,
+                         struct eesp_lanes_keys *keys);
+/* Whether a packet is one for it. */
+int eesp_lane_lanes_take(const struct eesp_lane *lane,
+                         const struct eesp_header *header, size_t body);
+/* Fills in packet i but for its data. */
+void eesp_lane_lanes_stage(struct eesp_lane *lane, unsigned i,
+                           const struct eesp_header *header,
+                           const uint8_t *built,
+                           uint64_t destination_incarnation, size_t body);
 
 /*
  * (SID 4 | sequence 8) XOR IVMASK or, under flag P, (SID 4 | Session ID 2 |

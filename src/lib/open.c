@@ -13,25 +13,12 @@
 #include "bytes.h"
 #include "context.h"
 #include "frame.h"
+#include "incoming.h"
 #include "lane.h"
 #include "master.h"
 #include "secret.h"
 
-/* What one packet has shown about itself on its way through the checks. */
-enum { REST_MIN = EESP_INFO_LEN + EESP_ICV_LEN };
-_Static_assert(EESP_EXPOSED_MAX >= REST_MIN, "room for either behind a header");
-
-struct incoming {
-    struct eesp_header          header;
-    /* Private copy of the header, and of the readable bytes behind it. */
-    uint8_t                     copy[EESP_HEADER_MAX + EESP_EXPOSED_MAX];
-    struct eesp_replay_source   source;
-    struct eesp_replay_entry   *entry; /* NULL: no replay check */
-    unsigned                    suite; /* of the policy's */
-    int                         master;
-};
-
-static int read_header(struct incoming *in, const uint8_t *packet,
+static int read_header(struct eesp_incoming *in, const uint8_t *packet,
                        size_t length)
 {
     size_t options, size;
@@ -39,7 +26,7 @@ static int read_header(struct incoming *in, const uint8_t *packet,
     if (length < EESP_BASE_LEN)
         return EESP_DROP_LENGTH;
     options = packet[1];
-    size    = EESP_BASE_LEN + options + EESP_SEQUENCE_LEN + REST_MIN;
+    size    = EESP_BASE_LEN + options + EESP_SEQUENCE_LEN + EESP_REST_MIN;
     if (length < size)
         return EESP_DROP_LENGTH;
     copy_words(in->copy, packet, size); /* read back word by word at once */
@@ -171,7 +158,7 @@ static int check_destination(const struct eesp_lane *lane,
 
 /* The table is full: do the dead make room for a new source? */
 static __attribute__((noinline, cold)) int
-check_again(const struct eesp_lane *lane, struct incoming *in)
+check_again(const struct eesp_lane *lane, struct eesp_incoming *in)
 {
     if (!eesp_replay_make_room(lane->replay))
         return EESP_DROP_REPLAY_FULL;
@@ -179,7 +166,7 @@ check_again(const struct eesp_lane *lane, struct incoming *in)
     return eesp_replay_check(lane->replay, in->entry, in->header.sequence);
 }
 
-static int check_replay(const struct eesp_lane *lane, struct incoming *in)
+static int check_replay(const struct eesp_lane *lane, struct eesp_incoming *in)
 {
     int ret;
 
@@ -228,7 +215,7 @@ static int is_granted_client(const struct eesp_policy *policy,
                 header->destination_id);
 }
 
-static int check(struct eesp_lane *lane, struct incoming *in)
+static int check(struct eesp_lane *lane, struct eesp_incoming *in)
 {
     struct eesp_header *header = &in->header;
     const struct eesp_suite *suite;
@@ -257,7 +244,7 @@ static int check(struct eesp_lane *lane, struct incoming *in)
 }
 
 /* Opens what lies behind the header under the key in slot. */
-static int decrypt(const struct eesp_lane *lane, struct incoming *in,
+static int decrypt(const struct eesp_lane *lane, struct eesp_incoming *in,
                    struct eesp_key_slot *slot, const uint8_t *packet,
                    size_t body, uint8_t *plaintext)
 {
@@ -276,7 +263,7 @@ static int decrypt(const struct eesp_lane *lane, struct incoming *in,
                          body, plaintext, icv);
 }
 
-static int find_and_decrypt(struct eesp_lane *lane, struct incoming *in,
+static int find_and_decrypt(struct eesp_lane *lane, struct eesp_incoming *in,
                             const uint8_t *packet, size_t body,
                             uint8_t *plaintext)
 {
@@ -310,7 +297,7 @@ static int find_and_decrypt(struct eesp_lane *lane, struct incoming *in,
  * Who says to have sent this, whatever becomes of the packet. follow: look at
  * its place in the replay table.
  */
-static void show_source(const struct eesp_lane *lane, struct incoming *in,
+static void show_source(const struct eesp_lane *lane, struct eesp_incoming *in,
                         int follow, struct eesp_opened *opened)
 {
     const struct eesp_header *header = &in->header;
@@ -336,48 +323,85 @@ static void show_source(const struct eesp_lane *lane, struct incoming *in,
     }
 }
 
-static int open_packet(struct eesp_lane *lane, const uint8_t *packet,
-                       size_t length, uint8_t *plaintext, size_t size,
-                       int follow, struct eesp_opened *opened)
+/* Inlined into both who call it: one of them is every packet. */
+static inline __attribute__((always_inline)) int
+admit(struct eesp_lane *lane, const uint8_t *packet, size_t length,
+      size_t size, int follow, struct eesp_incoming *in,
+      struct eesp_opened *opened)
 {
-    struct eesp_frame frame;
-    struct incoming in;
-    size_t body;
     int ret;
 
     if (length > size)
         return EESP_ERR_SPACE;
     ret = eesp_nonce_ensure(lane->nonce);
     if (ret == EESP_OK)
-        ret = read_header(&in, packet, length);
+        ret = read_header(in, packet, length);
     if (ret != EESP_OK)
         return ret;
-    show_source(lane, &in, follow, opened);
-    ret = check(lane, &in);
+    show_source(lane, in, follow, opened);
+    ret = check(lane, in);
     if (ret != EESP_OK)
         return ret;
-    body = length - in.header.length - EESP_ICV_LEN;
-    if (body > EESP_INFO_LEN + (size_t)lane->policy->info.max_payload + 255)
-        return EESP_DROP_LENGTH;
-    ret = find_and_decrypt(lane, &in, packet, body, plaintext);
-    if (ret != EESP_OK)
-        return ret;
-    if (in.entry != NULL)
-        eesp_replay_commit(lane->replay, in.entry, &in.source,
-                           in.header.sequence);
-    ret = eesp_frame_check(lane->policy->info.max_payload, plaintext, body,
+    in->body = length - in->header.length - EESP_ICV_LEN;
+    return in->body > EESP_INFO_LEN + (size_t)lane->policy->info.max_payload +
+                          255 ?
+               EESP_DROP_LENGTH :
+               EESP_OK;
+}
+
+static inline __attribute__((always_inline)) int
+accept(struct eesp_lane *lane, const struct eesp_incoming *in,
+       uint8_t *plaintext, struct eesp_opened *opened)
+{
+    struct eesp_frame frame;
+    int ret;
+
+    if (in->entry != NULL)
+        eesp_replay_commit(lane->replay, in->entry, &in->source,
+                           in->header.sequence);
+    ret = eesp_frame_check(lane->policy->info.max_payload, plaintext, in->body,
                            &frame);
     if (ret != EESP_OK) {
-        explicit_bzero(plaintext, body);
+        explicit_bzero(plaintext, in->body);
         return ret;
     }
     opened->payload     = frame.payload;
     opened->length      = frame.length;
     opened->next_header = frame.next_header;
-    if (follow && in.master != lane->policy->send)
-        lane->counters.previous += (unsigned)eesp_master_is_old(
-            lane->policy, (unsigned)in.master);
     return EESP_OK;
+}
+
+static int open_packet(struct eesp_lane *lane, const uint8_t *packet,
+                       size_t length, uint8_t *plaintext, size_t size,
+                       int follow, struct eesp_opened *opened)
+{
+    struct eesp_incoming in;
+    int ret = admit(lane, packet, length, size, follow, &in, opened);
+
+    if (ret == EESP_OK)
+        ret = find_and_decrypt(lane, &in, packet, in.body, plaintext);
+    return ret == EESP_OK ? accept(lane, &in, plaintext, opened) : ret;
+}
+
+int eesp_open_admit(struct eesp_lane *lane, const void *packet, size_t length,
+                    size_t size, struct eesp_incoming *in,
+                    struct eesp_opened *opened)
+{
+    return admit(lane, packet, length, size, 1, in, opened);
+}
+
+int eesp_open_accept(struct eesp_lane *lane, struct eesp_incoming *in,
+                     uint8_t *plaintext, struct eesp_opened *opened)
+{
+    int ret;
+
+    /* Packets that were opened meanwhile have changed the table. */
+    show_source(lane, in, 1, opened);
+    ret = check_replay(lane, in);
+    if (ret == EESP_OK)
+        return accept(lane, in, plaintext, opened);
+    explicit_bzero(plaintext, in->body);
+    return ret;
 }
 
 int eesp_open(struct eesp_lane *lane, const void *packet, size_t length,

@@ -8,6 +8,7 @@
 
 #include "context.h"
 #include "lane.h"
+#include "seal_begin.h"
 
 size_t eesp_overhead(const struct eesp_policy *policy)
 {
@@ -69,27 +70,6 @@ static int encrypt(struct eesp_lane *lane, struct eesp_key_slot *slot,
     return ret;
 }
 
-/* Length of the payload, or 0 and *error if it or its packet does not fit. */
-static size_t measure(const struct eesp_policy_info *policy, size_t header,
-                      const struct iovec *iov, unsigned iovcnt, size_t size,
-                      int *error)
-{
-    size_t payload = 0;
-    unsigned i;
-
-    *error = EESP_ERR_SPACE;
-    for (i = 0; i < iovcnt; i++) {
-        if (iov[i].iov_len > policy->max_payload - payload)
-            return 0;
-        payload += iov[i].iov_len;
-    }
-    if (size < header + EESP_INFO_LEN + payload + eesp_padding(payload) +
-                   EESP_ICV_LEN)
-        return 0;
-    *error = EESP_OK;
-    return payload;
-}
-
 /* Two callers, and one of them is every packet. */
 static inline __attribute__((always_inline)) int
 seal(struct eesp_lane *lane, struct eesp_header *header, unsigned master,
@@ -139,7 +119,7 @@ int eesp_seal_fields(struct eesp_lane *lane, struct eesp_header *header,
     int ret;
     size_t length  = eesp_header_length(header->compact, header->selectors,
                                         header->options);
-    size_t payload = measure(&lane->policy->info, length, iov, iovcnt, size,
+    size_t payload = eesp_seal_measure(&lane->policy->info, length, iov, iovcnt, size,
                              &ret);
 
     return ret == EESP_OK ? seal(lane, header, master, destination_incarnation,
@@ -147,62 +127,19 @@ int eesp_seal_fields(struct eesp_lane *lane, struct eesp_header *header,
                             ret;
 }
 
-/* What few headers have is left out where it can be. */
-static inline void start_header(const struct eesp_lane *lane,
-                                const struct eesp_seal_options *options,
-                                struct eesp_header *header)
-{
-    memcpy(header, &lane->sending, EESP_HEADER_COMMON);
-    if (header->options & EESP_HAS_COMMITMENT)
-        memset(header->commitment, 0, sizeof(header->commitment));
-    if (options && options->crypt_offset != 0) {
-        header->options     |= EESP_HAS_CRYPT_OFFSET;
-        header->crypt_offset = options->crypt_offset;
-    }
-    if (header->selectors & EESP_SELECTORS_VALUES)
-        header->values = options && options->values ? *options->values :
-                                                      lane->sending.values;
-}
-
 static inline __attribute__((always_inline)) int
 seal_with(struct eesp_lane *lane, const struct eesp_destination *destination,
           const struct eesp_seal_options *options, const struct iovec *iov,
           unsigned iovcnt, void *packet, size_t size, size_t *length_p)
 {
-    const struct eesp_policy *policy = lane->policy;
     struct eesp_header header;
-    size_t payload, length = lane->header_length;
-    int ret;
+    size_t payload;
+    int ret = eesp_seal_begin(lane, destination, options, iov, iovcnt, size,
+                              &header, &payload);
 
-    if (iovcnt > EESP_IOV_MAX || lane->impersonating)
-        return EESP_ERR_ARGUMENT;
-    if (options && options->crypt_offset != 0) {
-        if (options->crypt_offset > policy->info.crypt_offset_max)
-            return EESP_ERR_ARGUMENT;
-        length = eesp_header_length(lane->sending.compact,
-                                    lane->sending.selectors,
-                                    lane->sending.options |
-                                        EESP_HAS_CRYPT_OFFSET);
-    }
-    if (policy->send < 0 ||
-        (policy->send_until != 0 && eesp_boot_seconds() >= policy->send_until))
-        return EESP_ERR_EXPIRED;
-    /* Everything that may refuse comes before the number is taken. */
-    payload = measure(&policy->info, length, iov, iovcnt, size, &ret);
     if (ret != EESP_OK)
         return ret;
-    start_header(lane, options, &header);
-    header.session_id       = destination->session_id;
-    header.destination_rank = destination->rank;
-    header.destination_id   = destination->id;
-    ret = policy->info.partitions == 0 ?
-              eesp_nonce_take(lane->nonce, &header.incarnation,
-                              &header.sequence) :
-              eesp_nonce_take_leased(lane->nonce, &header.incarnation,
-                                     &header.session_id, &header.sequence);
-    if (ret != EESP_OK)
-        return ret;
-    return seal(lane, &header, (unsigned)policy->send,
+    return seal(lane, &header, (unsigned)lane->policy->send,
                 destination->incarnation, iov, iovcnt, payload, packet,
                 length_p);
 }

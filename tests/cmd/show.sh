@@ -57,8 +57,12 @@ expect 2 "two files" 'unexpected argument'
 
 eesp selftest
 expect 0 "selftest" 'openssl +aes-256-gcm +available +pass' '^kdf +cmac-aes256 +available +pass' ' used$'
-[ "$(grep -c ' used$' "$out")" -eq 2 ]
+[ "$(grep -v '^bursts' "$out" | grep -c ' used$')" -eq 2 ]
 report $? "one backend is used, and the KDF"
+kernel=$(grep -qw avx512vl /proc/cpuinfo && grep -qw vaes /proc/cpuinfo &&
+    grep -qw vpclmulqdq /proc/cpuinfo && echo 'pass +used' || echo ' - .*AVX-512')
+grep -qE "^bursts .*$kernel" "$out"
+report $? "bursts are sealed side by side where the CPU can"
 eesp selftest --json
 expect 0 "selftest --json"
 check "$out" 'r["passed"] and [b["used"] for b in r["backends"]].count(True) == 1 and r["kdf"]["known_answers"] == "pass"'

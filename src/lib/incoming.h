@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* incoming: a received packet on its way through the checks of open.c. */
+#ifndef EESP_INCOMING_H
+#define EESP_INCOMING_H
+
+#include "lane.h"
+
+enum { EESP_REST_MIN = EESP_INFO_LEN + EESP_ICV_LEN };
+_Static_assert(EESP_EXPOSED_MAX >= EESP_REST_MIN,
+               "room for either behind a header");
+
+struct eesp_incoming {
+    struct eesp_header          header;
+    /* Private copy of the header, and of the readable bytes behind it. */
+    uint8_t                     copy[EESP_HEADER_MAX + EESP_EXPOSED_MAX];
+    struct eesp_replay_source   source;
+    struct eesp_replay_entry   *entry; /* NULL: no replay check */
+    unsigned                    suite; /* of the policy's */
+    int                         master;
+    size_t                      body;  /* bytes between header and ICV */
+};
+
+/* All checks that need no key; body is set only by EESP_OK. */
+int eesp_open_admit(struct eesp_lane *lane, const void *packet, size_t length,
+                    size_t size, struct eesp_incoming *in,
+                    struct eesp_opened *opened);
+
+/*
+ * After decryption into plaintext, for a packet that others may have passed
+ * since it was admitted: its number again, and its frame. Wiped if refused.
+ */
+int eesp_open_accept(struct eesp_lane *lane, struct eesp_incoming *in,
+                     uint8_t *plaintext, struct eesp_opened *opened);
+
+#endif
