@@ -25,8 +25,8 @@ struct way {
 };
 
 static const struct way ways[WAYS] = {
-    {"key at hand", 0, 1}, {"derived", 0, PEERS}, {"bursts of 3", 3, PEERS},
-    {"bursts of 4", 4, PEERS}, {"bursts of 8", 8, PEERS}};
+    {"key at hand", 0, 1}, {"derived", 0, PEERS}, {"bursts of 4", 4, PEERS},
+    {"bursts of 6", 6, PEERS}, {"bursts of 8", 8, PEERS}};
 
 struct job {
     const struct way *way;

@@ -12,8 +12,8 @@
 #include "incoming.h"
 #include "lanes.h"
 
-/* Fewer take longer side by side than one by one with keys at hand. */
-enum { TOGETHER_MIN = 3 };
+/* Fewer gain little: bench/bursts. */
+enum { TOGETHER_MIN = 4 };
 
 struct waiting {
     struct eesp_open_item *item;

@@ -323,11 +323,14 @@ static void other_packets(void **unused)
 
 static void known_answers(void **unused)
 {
+    unsigned n;
+
     (void)unused;
     backend = NULL;
     assert_true(each_call(selftests, 3 * 5) > 20);
-    if (eesp_burst_selftest() == EESP_OK)
-        assert_true(each_call(eesp_burst_selftest, 0) > 100);
+    /* The first calls: there are a thousand, and the later are the same. */
+    for (n = 1; n <= 20 && eesp_burst_selftest() == EESP_OK; n++)
+        assert_int_equal(attempt(eesp_burst_selftest, n), TOLD);
 }
 
 int main(void)
