@@ -22,6 +22,7 @@ static uct_eesp_iface_t *uct_eesp_ep_iface(uct_eesp_ep_t *ep)
 
 typedef struct uct_eesp_send {
     uct_eesp_ep_t *ep;
+    uct_eesp_channel_t *channel;
     struct iovec   iov[EESP_AM_MAX_IOV + 2];
     unsigned       iovcnt;
     size_t         length; /* of iov */
@@ -33,9 +34,19 @@ typedef struct uct_eesp_send {
 
 /* Id and the number of the message before: see uct_eesp_rx_follows(). */
 static UCS_F_ALWAYS_INLINE void
-uct_eesp_head_fill(const uct_eesp_ep_t *ep, uint8_t id, void *head)
+uct_eesp_head_fill(const uct_eesp_channel_t *channel, uint8_t id, void *head)
 {
-    store64(head, ((uint64_t)id << 56) | (ep->last & UCS_MASK(56)));
+    store64(head, ((uint64_t)id << 56) | (channel->last & UCS_MASK(56)));
+}
+
+/* By the handler here: programs register the same on both sides. */
+static UCS_F_ALWAYS_INLINE uct_eesp_channel_t *
+uct_eesp_ep_channel(uct_eesp_ep_t *ep, uint8_t id)
+{
+    const uct_eesp_iface_t *iface = uct_eesp_ep_iface(ep);
+
+    return &ep->channels[ucs_unlikely(iface->async) &&
+                         (iface->super.am[id].flags & UCT_CB_FLAG_ASYNC)];
 }
 
 static UCS_F_ALWAYS_INLINE void
@@ -83,7 +94,7 @@ static size_t uct_eesp_pack_sealed(void *dest, void *arg)
     void *packet            = uct_eesp_pack_where(iface, send, dest);
     size_t length           = 0;
 
-    send->error = eesp_seal(iface->lane, &send->ep->destination, send->iov,
+    send->error = eesp_seal(iface->lane, &send->channel->destination, send->iov,
                             send->iovcnt, packet, iface->max_packet, &length);
     if (ucs_unlikely(send->error != EESP_OK)) {
         return 0;
@@ -91,7 +102,7 @@ static size_t uct_eesp_pack_sealed(void *dest, void *arg)
     if (packet != dest) {
         memcpy(dest, packet, length);
     }
-    send->ep->last = eesp_lane_sequence(iface->lane);
+    send->channel->last = eesp_lane_sequence(iface->lane);
     return length;
 }
 
@@ -137,17 +148,18 @@ static ucs_status_t uct_eesp_send_inline(uct_eesp_send_t *send)
     uint64_t head;
     size_t length;
 
-    send->error = eesp_seal(iface->lane, &send->ep->destination, send->iov,
+    send->error = eesp_seal(iface->lane, &send->channel->destination, send->iov,
                             send->iovcnt, packet, sizeof(packet), &length);
     if (ucs_unlikely(send->error != EESP_OK)) {
         return uct_eesp_send_failed(send);
     }
 
     memcpy(&head, packet, sizeof(head));
-    status = uct_ep_am_short(send->ep->lower, EESP_AM_LOWER, head,
+    status = uct_ep_am_short(send->ep->lower,
+                             (uint8_t)(send->channel - send->ep->channels), head,
                              packet + sizeof(head), length - sizeof(head));
     if (ucs_likely(status == UCS_OK)) {
-        send->ep->last = eesp_lane_sequence(iface->lane);
+        send->channel->last = eesp_lane_sequence(iface->lane);
     }
     return status;
 }
@@ -164,8 +176,9 @@ uct_eesp_send_post(uct_eesp_send_t *send, uct_pack_callback_t pack_cb,
         return uct_eesp_send_inline(send);
     }
     send->error = EESP_OK;
-    packed = uct_ep_am_bcopy(send->ep->lower, EESP_AM_LOWER, pack_cb, send,
-                             flags & ~UCT_SEND_FLAG_SIGNALED);
+    packed = uct_ep_am_bcopy(send->ep->lower,
+                             (uint8_t)(send->channel - send->ep->channels),
+                             pack_cb, send, flags & ~UCT_SEND_FLAG_SIGNALED);
     if (ucs_unlikely(packed < 0)) {
         return (ucs_status_t)packed;
     }
@@ -179,18 +192,22 @@ ucs_status_t uct_eesp_ep_am_short(uct_ep_h tl_ep, uint8_t id, uint64_t header,
     uct_eesp_ep_t *ep    = ucs_derived_of(tl_ep, uct_eesp_ep_t);
     uint64_t head[2]     = {0, header};
     uct_eesp_send_t send = {.ep = ep, .iovcnt = 0};
+    ucs_status_t status  = UCS_ERR_NO_RESOURCE;
 
     UCT_CHECK_AM_ID(id);
     UCT_CHECK_LENGTH(length + sizeof(header), 0,
                      uct_eesp_ep_iface(ep)->max_short, "am_short");
-    if (uct_eesp_ep_blocked(ep)) {
-        return UCS_ERR_NO_RESOURCE;
-    }
 
-    uct_eesp_head_fill(ep, id, head);
-    uct_eesp_send_add(&send, head, sizeof(head));
-    uct_eesp_send_add(&send, payload, length);
-    return uct_eesp_send_post(&send, uct_eesp_pack_sealed, 0);
+    send.channel = uct_eesp_ep_channel(ep, id);
+    uct_eesp_enter(uct_eesp_ep_iface(ep));
+    if (!uct_eesp_channel_blocked(send.channel)) {
+        uct_eesp_head_fill(send.channel, id, head);
+        uct_eesp_send_add(&send, head, sizeof(head));
+        uct_eesp_send_add(&send, payload, length);
+        status = uct_eesp_send_post(&send, uct_eesp_pack_sealed, 0);
+    }
+    uct_eesp_leave(uct_eesp_ep_iface(ep));
+    return status;
 }
 
 /* Header (may be empty) and parts, behind the active-message id. */
@@ -201,24 +218,29 @@ static ucs_status_t uct_eesp_ep_am_parts(uct_eesp_ep_t *ep, uint8_t id,
                                          unsigned flags)
 {
     uint8_t head[EESP_AM_HEADER];
-    uct_eesp_send_t send         = {.ep = ep, .iovcnt = 0};
+    uct_eesp_send_t send = {.ep = ep, .iovcnt = 0};
+    ucs_status_t status  = UCS_ERR_NO_RESOURCE;
     size_t i;
 
     UCT_CHECK_AM_ID(id);
     UCT_CHECK_IOV_SIZE(iovcnt, (size_t)EESP_AM_MAX_IOV, "eesp am");
     UCT_CHECK_LENGTH(header_length + uct_iov_total_length(iov, iovcnt), 0,
                      uct_eesp_ep_iface(ep)->max_data, "eesp am");
-    if (uct_eesp_ep_blocked(ep)) {
-        return UCS_ERR_NO_RESOURCE;
-    }
 
-    uct_eesp_head_fill(ep, id, head);
-    uct_eesp_send_add(&send, head, sizeof(head));
-    uct_eesp_send_add(&send, header, header_length);
-    for (i = 0; i < iovcnt; ++i) {
-        uct_eesp_send_add(&send, iov[i].buffer, uct_iov_get_length(&iov[i]));
+    send.channel = uct_eesp_ep_channel(ep, id);
+    uct_eesp_enter(uct_eesp_ep_iface(ep));
+    if (!uct_eesp_channel_blocked(send.channel)) {
+        uct_eesp_head_fill(send.channel, id, head);
+        uct_eesp_send_add(&send, head, sizeof(head));
+        uct_eesp_send_add(&send, header, header_length);
+        for (i = 0; i < iovcnt; ++i) {
+            uct_eesp_send_add(&send, iov[i].buffer,
+                              uct_iov_get_length(&iov[i]));
+        }
+        status = uct_eesp_send_post(&send, uct_eesp_pack_sealed, flags);
     }
-    return uct_eesp_send_post(&send, uct_eesp_pack_sealed, flags);
+    uct_eesp_leave(uct_eesp_ep_iface(ep));
+    return status;
 }
 
 ucs_status_t uct_eesp_ep_am_short_iov(uct_ep_h tl_ep, uint8_t id,
@@ -253,16 +275,17 @@ ssize_t uct_eesp_ep_am_bcopy(uct_ep_h tl_ep, uint8_t id,
     uct_eesp_iface_t *iface = uct_eesp_ep_iface(ep);
     uct_eesp_send_t send    = {.ep = ep, .iovcnt = 0, .pack_cb = pack_cb,
                                .pack_arg = arg};
-    ucs_status_t status;
+    ucs_status_t status     = UCS_ERR_NO_RESOURCE;
 
     UCT_CHECK_AM_ID(id);
-    if (uct_eesp_ep_blocked(ep)) {
-        return UCS_ERR_NO_RESOURCE;
+    send.channel = uct_eesp_ep_channel(ep, id);
+    uct_eesp_enter(iface);
+    if (!uct_eesp_channel_blocked(send.channel)) {
+        uct_eesp_head_fill(send.channel, id, iface->scratch);
+        uct_eesp_send_add(&send, iface->scratch, EESP_AM_HEADER);
+        status = uct_eesp_send_post(&send, uct_eesp_pack_bcopy, flags);
     }
-
-    uct_eesp_head_fill(ep, id, iface->scratch);
-    uct_eesp_send_add(&send, iface->scratch, EESP_AM_HEADER);
-    status = uct_eesp_send_post(&send, uct_eesp_pack_bcopy, flags);
+    uct_eesp_leave(iface);
     return status == UCS_OK ?
            (ssize_t)(send.iov[0].iov_len - EESP_AM_HEADER) : (ssize_t)status;
 }
@@ -273,9 +296,13 @@ ucs_status_t uct_eesp_ep_flush(uct_ep_h tl_ep, unsigned flags,
                                uct_completion_t *comp)
 {
     uct_eesp_ep_t *ep = ucs_derived_of(tl_ep, uct_eesp_ep_t);
+    unsigned i;
 
-    if (uct_eesp_ep_blocked(ep) && !(flags & UCT_FLUSH_FLAG_CANCEL)) {
-        return UCS_ERR_NO_RESOURCE;
+    for (i = 0; i < ep->num_channels; ++i) {
+        if (uct_eesp_channel_blocked(&ep->channels[i]) &&
+            !(flags & UCT_FLUSH_FLAG_CANCEL)) {
+            return UCS_ERR_NO_RESOURCE;
+        }
     }
     return uct_ep_flush(ep->lower, flags, comp);
 }
@@ -356,64 +383,112 @@ static void uct_eesp_ep_delist(uct_eesp_iface_t *iface, uct_eesp_ep_t *ep)
     ucs_recursive_spin_unlock(&iface->lock);
 }
 
-static UCS_CLASS_INIT_FUNC(uct_eesp_ep_t, const uct_ep_params_t *params)
+/* What a receiver binds to is in what it published: nothing without it. */
+static ucs_status_t uct_eesp_ep_meet(uct_eesp_ep_t *ep, const void *prefix)
 {
-    uct_eesp_iface_t *iface   = ucs_derived_of(params->iface,
-                                               uct_eesp_iface_t);
-    uct_ep_params_t lower_par = *params;
+    uct_eesp_iface_t *iface = uct_eesp_ep_iface(ep);
+    struct eesp_destination *destination;
     uct_eesp_address_t address;
     ucs_status_t status;
+    unsigned i;
 
-    UCT_EP_PARAMS_CHECK_DEV_IFACE_ADDRS(params);
-    UCS_CLASS_CALL_SUPER_INIT(uct_base_ep_t, &iface->super);
-
-    /* The receiver binds to what it published: nothing without it. */
-    if (!uct_eesp_address_unpack(params->iface_addr, &address) ||
+    if (!uct_eesp_address_unpack(prefix, &address) ||
         !uct_eesp_address_accept(iface, &address)) {
         return UCS_ERR_UNREACHABLE;
     }
-
-    self->failed                  = 0;
-    self->last                    = 0;
-    self->destination.incarnation = address.incarnation;
-    self->destination.id          = address.process;
-    self->destination.rank        = address.rank;
-    uct_eesp_ep_pending_init(self);
 
     status = uct_eesp_iface_know(iface, address.incarnation);
     if (status != UCS_OK) {
         return status;
     }
     status = uct_eesp_address_enter(uct_eesp_iface_md(iface), &address,
-                                    &self->identity);
+                                    &ep->identity);
     if (status != UCS_OK) {
         return status;
     }
-    status = uct_eesp_ep_take_session(iface, &self->destination.session_id);
-    if (status != UCS_OK) {
-        goto err_identity;
-    }
+    ep->has_peer = 1;
 
-    lower_par.iface      = iface->lower;
-    lower_par.iface_addr = UCS_PTR_BYTE_OFFSET(params->iface_addr,
-                                               UCT_EESP_ADDRESS_LEN);
-    status = uct_ep_create(&lower_par, &self->lower);
-    if (status != UCS_OK) {
-        goto err_session;
-    }
-
-    status = uct_eesp_ep_enlist(iface, self);
-    if (status != UCS_OK) {
-        goto err_lower;
+    for (i = 0; i < ep->num_channels; ++i) {
+        destination              = &ep->channels[i].destination;
+        destination->incarnation = address.incarnation;
+        destination->id          = address.process;
+        destination->rank        = address.rank;
     }
     return UCS_OK;
+}
 
-err_lower:
-    uct_ep_destroy(self->lower);
-err_session:
-    uct_eesp_ep_give_session(iface, self->destination.session_id);
-err_identity:
-    uct_eesp_address_leave(uct_eesp_iface_md(iface), self->identity);
+static void uct_eesp_ep_give_sessions(uct_eesp_ep_t *ep)
+{
+    while (ep->num_channels > 0) {
+        uct_eesp_ep_give_session(uct_eesp_ep_iface(ep),
+                                 ep->channels[--ep->num_channels]
+                                         .destination.session_id);
+    }
+}
+
+/* Session IDs, of which num_channels are taken, and the peer. */
+static ucs_status_t uct_eesp_ep_prepare(uct_eesp_ep_t *ep,
+                                        const uct_ep_params_t *params)
+{
+    uct_eesp_iface_t *iface = uct_eesp_ep_iface(ep);
+    uct_eesp_channel_t *channel;
+    ucs_status_t status;
+
+    while (ep->num_channels < (iface->async ? 2u : 1u)) {
+        channel = &ep->channels[ep->num_channels];
+        uct_eesp_channel_init(channel, ep);
+        status  = uct_eesp_ep_take_session(iface,
+                                           &channel->destination.session_id);
+        if (status != UCS_OK) {
+            return status;
+        }
+        ++ep->num_channels;
+    }
+    /* The others name their peer in ep_connect_to_ep(). */
+    return iface->p2p ? UCS_OK : uct_eesp_ep_meet(ep, params->iface_addr);
+}
+
+static UCS_CLASS_INIT_FUNC(uct_eesp_ep_t, const uct_ep_params_t *params)
+{
+    uct_eesp_iface_t *iface   = ucs_derived_of(params->iface,
+                                               uct_eesp_iface_t);
+    uct_ep_params_t lower_par = *params;
+    ucs_status_t status;
+
+    if (!iface->p2p) {
+        UCT_EP_PARAMS_CHECK_DEV_IFACE_ADDRS(params);
+        lower_par.iface_addr = UCS_PTR_BYTE_OFFSET(params->iface_addr,
+                                                   UCT_EESP_ADDRESS_LEN);
+    }
+    lower_par.iface = iface->lower;
+    UCS_CLASS_CALL_SUPER_INIT(uct_base_ep_t, &iface->super);
+
+    self->failed       = 0;
+    self->has_peer     = 0;
+    self->num_channels = 0;
+    uct_eesp_enter(iface);
+    status = uct_eesp_ep_prepare(self, params);
+    if (status != UCS_OK) {
+        goto err;
+    }
+    status = uct_ep_create(&lower_par, &self->lower);
+    if (status != UCS_OK) {
+        goto err;
+    }
+    status = uct_eesp_ep_enlist(iface, self);
+    if (status != UCS_OK) {
+        uct_ep_destroy(self->lower);
+        goto err;
+    }
+    uct_eesp_leave(iface);
+    return UCS_OK;
+
+err:
+    uct_eesp_ep_give_sessions(self);
+    if (self->has_peer) {
+        uct_eesp_address_leave(uct_eesp_iface_md(iface), self->identity);
+    }
+    uct_eesp_leave(iface);
     return status;
 }
 
@@ -421,11 +496,49 @@ static UCS_CLASS_CLEANUP_FUNC(uct_eesp_ep_t)
 {
     uct_eesp_iface_t *iface = uct_eesp_ep_iface(self);
 
+    uct_eesp_enter(iface);
     uct_eesp_ep_pending_cleanup(self);
     uct_eesp_ep_delist(iface, self);
     uct_ep_destroy(self->lower);
-    uct_eesp_ep_give_session(iface, self->destination.session_id);
-    uct_eesp_address_leave(uct_eesp_iface_md(iface), self->identity);
+    uct_eesp_ep_give_sessions(self);
+    if (self->has_peer) {
+        uct_eesp_address_leave(uct_eesp_iface_md(iface), self->identity);
+    }
+    uct_eesp_leave(iface);
+}
+
+/* Endpoint to endpoint: the peer's identity travels with the lower's address,
+ * since UCP hands over nothing else. */
+ucs_status_t uct_eesp_ep_get_address(uct_ep_h tl_ep, uct_ep_addr_t *addr)
+{
+    uct_eesp_ep_t *ep = ucs_derived_of(tl_ep, uct_eesp_ep_t);
+    ucs_status_t status;
+
+    status = uct_eesp_address_pack(uct_eesp_ep_iface(ep), addr);
+    if (status != UCS_OK) {
+        return status;
+    }
+    return uct_ep_get_address(ep->lower,
+                              UCS_PTR_BYTE_OFFSET(addr, UCT_EESP_ADDRESS_LEN));
+}
+
+ucs_status_t uct_eesp_ep_connect_to_ep(uct_ep_h tl_ep,
+                                       const uct_device_addr_t *dev_addr,
+                                       const uct_ep_addr_t *ep_addr)
+{
+    uct_eesp_ep_t *ep = ucs_derived_of(tl_ep, uct_eesp_ep_t);
+    ucs_status_t status;
+
+    if (ep->has_peer) {
+        return UCS_ERR_ALREADY_EXISTS;
+    }
+    status = uct_eesp_ep_meet(ep, ep_addr);
+    if (status != UCS_OK) {
+        return status;
+    }
+    return uct_ep_connect_to_ep(ep->lower, dev_addr,
+                                UCS_PTR_BYTE_OFFSET(ep_addr,
+                                                    UCT_EESP_ADDRESS_LEN));
 }
 
 UCS_CLASS_DEFINE(uct_eesp_ep_t, uct_base_ep_t);

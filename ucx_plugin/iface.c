@@ -15,7 +15,7 @@
 
 /* What of the lower shows through. */
 #define UCT_EESP_LOWER_SHOWS \
-    (UCT_EESP_LOWER_NEEDS | UCT_IFACE_FLAG_EP_CHECK | \
+    (UCT_EESP_LOWER_NEEDS | UCT_IFACE_FLAG_CB_ASYNC | UCT_IFACE_FLAG_EP_CHECK | \
      UCT_IFACE_FLAG_EP_KEEPALIVE | UCT_IFACE_FLAG_ERRHANDLE_PEER_FAILURE)
 
 ucs_config_field_t uct_eesp_iface_config_table[] = {
@@ -43,7 +43,9 @@ ucs_status_t uct_eesp_iface_know(uct_eesp_iface_t *iface, uint64_t incarnation)
 {
     int ret;
 
+    ucs_recursive_spin_lock(&iface->lock);
     kh_put(uct_eesp_incarnation, &iface->known, incarnation, &ret);
+    ucs_recursive_spin_unlock(&iface->lock);
     return ret < 0 ? UCS_ERR_NO_MEMORY : UCS_OK;
 }
 
@@ -57,11 +59,14 @@ static ucs_status_t uct_eesp_iface_query(uct_iface_h tl_iface,
 
     attr->device_addr_len = lower->device_addr_len;
     attr->iface_addr_len  = UCT_EESP_ADDRESS_LEN + lower->iface_addr_len;
-    attr->ep_addr_len     = 0;
+    attr->ep_addr_len     = iface->p2p ?
+                            UCT_EESP_ADDRESS_LEN + lower->ep_addr_len : 0;
     attr->max_conn_priv   = 0;
 
     attr->cap.flags       = (lower->cap.flags & UCT_EESP_LOWER_SHOWS) |
-                            UCT_IFACE_FLAG_AM_SHORT | UCT_IFACE_FLAG_AM_ZCOPY;
+                            UCT_IFACE_FLAG_AM_SHORT | UCT_IFACE_FLAG_AM_ZCOPY |
+                            (iface->p2p ? UCT_IFACE_FLAG_CONNECT_TO_EP :
+                                          UCT_IFACE_FLAG_CONNECT_TO_IFACE);
     attr->cap.event_flags = lower->cap.event_flags;
 
     attr->cap.am.max_short       = iface->max_short;
@@ -231,6 +236,10 @@ static void uct_eesp_iface_clear(uct_eesp_iface_t *iface)
     iface->sessions     = NULL;
     iface->next_session = 0;
     iface->num_pending  = 0;
+    iface->p2p          = 0;
+    iface->async        = 0;
+    iface->deferred_id  = UCS_CALLBACKQ_ID_NULL;
+    ucs_queue_head_init(&iface->deferred);
     iface->failed       = 0;
     iface->told_unknown = 0;
     iface->rx_front     = 0;
@@ -381,6 +390,8 @@ static uct_iface_ops_t uct_eesp_iface_ops = {
     .ep_flush                 = uct_eesp_ep_flush,
     .ep_fence                 = uct_eesp_ep_fence,
     .ep_check                 = uct_eesp_ep_check,
+    .ep_get_address           = uct_eesp_ep_get_address,
+    .ep_connect_to_ep         = uct_eesp_ep_connect_to_ep,
     .ep_create                = UCS_CLASS_NEW_FUNC_NAME(uct_eesp_ep_t),
     .ep_destroy               = UCS_CLASS_DELETE_FUNC_NAME(uct_eesp_ep_t),
     .iface_flush              = uct_eesp_iface_flush,

@@ -8,25 +8,53 @@
 #include <ucs/debug/memtrack_int.h>
 #include <ucs/sys/string.h>
 
-/* What "auto" stands for. */
-static const char *uct_eesp_lower_auto[] = {"self", "posix", "sysv", "tcp"};
+#define UCT_EESP_LOWER_MEMBERS 12
+
+/*
+ * Names for several. RC connects endpoint to endpoint: the addresses are
+ * exchanged over UD, which therefore comes with it.
+ */
+static const struct {
+    const char *name;
+    const char *members[UCT_EESP_LOWER_MEMBERS];
+} uct_eesp_lower_names[] = {
+    {"auto", {"self", "posix", "sysv", "tcp", "rc_verbs", "rc_mlx5", "dc_mlx5",
+              "ud_verbs", "ud_mlx5"}},
+    {"rc", {"rc_verbs", "rc_mlx5", "ud_verbs", "ud_mlx5"}},
+    {"ud", {"ud_verbs", "ud_mlx5"}},
+    {"dc", {"dc_mlx5"}},
+    {"rc_verbs", {"ud_verbs"}},
+    {"rc_mlx5", {"ud_mlx5"}},
+};
+
+static int uct_eesp_lower_is_member(const char *name, const char *tl_name)
+{
+    const char *const *member;
+    size_t i;
+
+    for (i = 0; i < ucs_static_array_size(uct_eesp_lower_names); ++i) {
+        if (strcmp(uct_eesp_lower_names[i].name, name)) {
+            continue;
+        }
+        for (member = uct_eesp_lower_names[i].members; *member != NULL;
+             ++member) {
+            if (!strcmp(*member, tl_name)) {
+                return 1;
+            }
+        }
+    }
+    return 0;
+}
 
 static int uct_eesp_lower_wanted(const ucs_config_names_array_t *wanted,
                                  const char *tl_name)
 {
-    unsigned i, j;
+    unsigned i;
 
     for (i = 0; i < wanted->count; ++i) {
-        if (!strcmp(wanted->names[i], tl_name)) {
+        if (!strcmp(wanted->names[i], tl_name) ||
+            uct_eesp_lower_is_member(wanted->names[i], tl_name)) {
             return 1;
-        }
-        if (strcmp(wanted->names[i], "auto")) {
-            continue;
-        }
-        for (j = 0; j < ucs_static_array_size(uct_eesp_lower_auto); ++j) {
-            if (!strcmp(uct_eesp_lower_auto[j], tl_name)) {
-                return 1;
-            }
         }
     }
     return 0;

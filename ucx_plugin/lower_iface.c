@@ -69,24 +69,29 @@ ucs_status_t uct_eesp_lower_check(uct_eesp_iface_t *iface)
     size_t overhead     = md->overhead + EESP_AM_HEADER;
     uct_iface_attr_t *attr = &iface->lower_attr;
     ucs_status_t status;
+    size_t longest;
 
     status = uct_iface_query(iface->lower, attr);
     if (status != UCS_OK) {
         return status;
     }
 
-    if (!ucs_test_all_flags(attr->cap.flags, UCT_EESP_LOWER_NEEDS)) {
+    if (!ucs_test_all_flags(attr->cap.flags, UCT_EESP_LOWER_NEEDS) ||
+        !(attr->cap.flags & UCT_EESP_LOWER_CONNECTS)) {
         uct_eesp_refuse("UCX_EESP_LOWER: transport %s cannot carry sealed "
                         "messages (it lacks am_bcopy, pending, synchronous "
-                        "callbacks or connect-to-interface)", tl_name);
+                        "callbacks or a way to connect)", tl_name);
         return UCS_ERR_UNSUPPORTED;
     }
 
-    if (attr->iface_addr_len + UCT_EESP_ADDRESS_LEN > UCT_EESP_ADDRESS_MAX) {
+    iface->p2p   = !(attr->cap.flags & UCT_IFACE_FLAG_CONNECT_TO_IFACE);
+    iface->async = !!(attr->cap.flags & UCT_IFACE_FLAG_CB_ASYNC);
+    longest      = iface->p2p ? ucs_max(attr->iface_addr_len, attr->ep_addr_len) :
+                                attr->iface_addr_len;
+    if (longest + UCT_EESP_ADDRESS_LEN > UCT_EESP_ADDRESS_MAX) {
         uct_eesp_refuse("addresses of transport %s are %zu bytes too long for "
                         "this UCX", tl_name,
-                        attr->iface_addr_len + UCT_EESP_ADDRESS_LEN -
-                        UCT_EESP_ADDRESS_MAX);
+                        longest + UCT_EESP_ADDRESS_LEN - UCT_EESP_ADDRESS_MAX);
         return UCS_ERR_UNSUPPORTED;
     }
 

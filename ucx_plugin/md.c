@@ -27,7 +27,8 @@ ucs_config_field_t uct_eesp_md_config_table[] = {
      ucs_offsetof(uct_eesp_md_config_t, policy), UCS_CONFIG_TYPE_STRING},
 
     {"LOWER", "auto",
-     "Transports that carry the sealed messages, or 'auto' for self,posix,sysv,tcp.",
+     "Transports that carry the sealed messages, or 'auto' for self, posix,\n"
+     "sysv, tcp and, on RDMA devices, rc, dc and ud (verbs or mlx5).",
      ucs_offsetof(uct_eesp_md_config_t, lower), UCS_CONFIG_TYPE_STRING_ARRAY},
 
     {"RANK", "auto",

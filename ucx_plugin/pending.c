@@ -20,39 +20,43 @@ static ucs_queue_elem_t *uct_eesp_pending_elem(uct_pending_req_t *req)
     return (ucs_queue_elem_t*)&req->priv;
 }
 
-static uct_pending_req_t *uct_eesp_pending_pull(uct_eesp_ep_t *ep)
+static uct_pending_req_t *uct_eesp_pending_pull(uct_eesp_channel_t *channel)
 {
-    return ucs_container_of(ucs_queue_pull_non_empty(&ep->pending),
+    return ucs_container_of(ucs_queue_pull_non_empty(&channel->pending),
                             uct_pending_req_t, priv);
 }
 
-/* The lower has room. UCS_OK takes our request off its queue. */
+/*
+ * The lower has room. UCS_OK takes our request off its queue. An async lower
+ * calls with its lock held, and in its thread only for the async channel.
+ */
 static ucs_status_t uct_eesp_pending_dispatch(uct_pending_req_t *lower_req)
 {
-    uct_eesp_ep_t *ep   = ucs_container_of(lower_req, uct_eesp_ep_t,
-                                           lower_req);
-    ucs_status_t status = UCS_OK;
+    uct_eesp_channel_t *channel = ucs_container_of(lower_req,
+                                                   uct_eesp_channel_t,
+                                                   lower_req);
+    ucs_status_t status         = UCS_OK;
     uct_pending_req_t *req;
     unsigned count;
 
-    ++ep->dispatching;
-    for (count = 0; !ucs_queue_is_empty(&ep->pending); ++count) {
+    ++channel->dispatching;
+    for (count = 0; !ucs_queue_is_empty(&channel->pending); ++count) {
         if (count == UCT_EESP_DISPATCH_MAX) {
             status = UCS_INPROGRESS;
             break;
         }
-        req    = uct_eesp_pending_pull(ep);
+        req    = uct_eesp_pending_pull(channel);
         status = req->func(req);
         if (status != UCS_OK) {
-            ucs_queue_push_head(&ep->pending, uct_eesp_pending_elem(req));
+            ucs_queue_push_head(&channel->pending, uct_eesp_pending_elem(req));
             break;
         }
-        --uct_eesp_pending_iface(ep)->num_pending;
+        --uct_eesp_pending_iface(channel->ep)->num_pending;
     }
-    --ep->dispatching;
+    --channel->dispatching;
 
-    if (ucs_queue_is_empty(&ep->pending)) {
-        ep->lower_req_added = 0;
+    if (ucs_queue_is_empty(&channel->pending)) {
+        channel->lower_req_added = 0;
         return UCS_OK;
     }
     return status;
@@ -61,50 +65,75 @@ static ucs_status_t uct_eesp_pending_dispatch(uct_pending_req_t *lower_req)
 ucs_status_t uct_eesp_ep_pending_add(uct_ep_h tl_ep, uct_pending_req_t *req,
                                      unsigned flags)
 {
-    uct_eesp_ep_t *ep = ucs_derived_of(tl_ep, uct_eesp_ep_t);
-    ucs_status_t status;
+    uct_eesp_ep_t *ep           = ucs_derived_of(tl_ep, uct_eesp_ep_t);
+    uct_eesp_iface_t *iface     = uct_eesp_pending_iface(ep);
+    uct_eesp_channel_t *channel = &ep->channels[iface->async &&
+                                                (flags & UCT_CB_FLAG_ASYNC)];
+    ucs_status_t status         = UCS_OK;
 
     UCS_STATIC_ASSERT(sizeof(ucs_queue_elem_t) <= UCT_PENDING_REQ_PRIV_LEN);
-    if (!ep->lower_req_added) {
-        ep->lower_req.func = uct_eesp_pending_dispatch;
-        status = uct_ep_pending_add(ep->lower, &ep->lower_req, flags);
+    uct_eesp_enter(iface);
+    if (!channel->lower_req_added) {
+        channel->lower_req.func = uct_eesp_pending_dispatch;
+        status = uct_ep_pending_add(ep->lower, &channel->lower_req, flags);
         if (status != UCS_OK) {
-            return status; /* UCS_ERR_BUSY: there is room, send now */
+            goto out; /* UCS_ERR_BUSY: there is room, send now */
         }
-        ep->lower_req_added = 1;
+        channel->lower_req_added = 1;
     }
 
-    ucs_queue_push(&ep->pending, uct_eesp_pending_elem(req));
-    ++uct_eesp_pending_iface(ep)->num_pending;
-    return UCS_OK;
+    ucs_queue_push(&channel->pending, uct_eesp_pending_elem(req));
+    ++iface->num_pending;
+out:
+    uct_eesp_leave(iface);
+    return status;
 }
 
-static void uct_eesp_pending_forget(uct_pending_req_t *req, void *arg)
+/* Purging takes all of our requests off the lower, also those of a channel
+ * that goes on. */
+static void uct_eesp_pending_forget(uct_pending_req_t *lower_req, void *arg)
 {
+    ucs_container_of(lower_req, uct_eesp_channel_t,
+                     lower_req)->lower_req_added = 0;
 }
 
 void uct_eesp_ep_pending_purge(uct_ep_h tl_ep, uct_pending_purge_callback_t cb,
                                void *arg)
 {
-    uct_eesp_ep_t *ep = ucs_derived_of(tl_ep, uct_eesp_ep_t);
+    uct_eesp_ep_t *ep       = ucs_derived_of(tl_ep, uct_eesp_ep_t);
+    uct_eesp_iface_t *iface = uct_eesp_pending_iface(ep);
+    uct_eesp_channel_t *channel;
+    int added = 0, dispatching = 0;
 
+    uct_eesp_enter(iface);
+    for (channel = ep->channels; channel < &ep->channels[ep->num_channels];
+         ++channel) {
+        added       |= channel->lower_req_added;
+        dispatching |= channel->dispatching;
+    }
     /* While it dispatches, the lower has our request in its hands and takes
      * it off itself when it finds the queue empty. */
-    if (ep->lower_req_added && !ep->dispatching) {
+    if (added && !dispatching) {
         uct_ep_pending_purge(ep->lower, uct_eesp_pending_forget, NULL);
-        ep->lower_req_added = 0;
     }
-    while (!ucs_queue_is_empty(&ep->pending)) {
-        --uct_eesp_pending_iface(ep)->num_pending;
-        cb(uct_eesp_pending_pull(ep), arg);
+    for (channel = ep->channels; channel < &ep->channels[ep->num_channels];
+         ++channel) {
+        while (!ucs_queue_is_empty(&channel->pending)) {
+            --iface->num_pending;
+            cb(uct_eesp_pending_pull(channel), arg);
+        }
     }
+    uct_eesp_leave(iface);
 }
 
-void uct_eesp_ep_pending_init(uct_eesp_ep_t *ep)
+void uct_eesp_channel_init(uct_eesp_channel_t *channel, uct_eesp_ep_t *ep)
 {
-    ucs_queue_head_init(&ep->pending);
-    ep->lower_req_added = 0;
-    ep->dispatching     = 0;
+    memset(&channel->destination, 0, sizeof(channel->destination));
+    ucs_queue_head_init(&channel->pending);
+    channel->ep              = ep;
+    channel->last            = 0;
+    channel->lower_req_added = 0;
+    channel->dispatching     = 0;
 }
 
 static void uct_eesp_pending_lost(uct_pending_req_t *req, void *arg)

@@ -17,6 +17,7 @@
 
 #include "config.h"
 
+#include <ucs/async/async.h>
 #include <ucs/datastruct/khash.h>
 #include <ucs/datastruct/list.h>
 #include <ucs/datastruct/mpool.h>
@@ -35,8 +36,15 @@
  */
 #define EESP_AM_HEADER   8
 #define EESP_AM_PREVIOUS UCS_MASK(56)
-/* The lower's only active-message id that we use: the real one is sealed. */
-#define EESP_AM_LOWER  0
+/*
+ * The lower's active-message ids that we use, the real one is sealed. The second
+ * is for ids whose handlers may run in UCX's own thread, on lowers that call
+ * them there: only so a sealed wire-up message is answered while the program
+ * computes, as UCP wants it from the transport that connects others.
+ */
+#define EESP_AM_LOWER       0
+#define EESP_AM_LOWER_ASYNC 1
+#define EESP_AM_LOWER_LAST  2
 #define EESP_AM_MAX_IOV 16 /* of am_zcopy; two more parts are ours */
 
 /* ---- identity.c -------------------------------------------------------- */
@@ -239,6 +247,11 @@ typedef struct uct_eesp_iface {
     uint64_t                  ring_serial;
     ucs_list_link_t           list;        /* of the MD, see stat.c */
     struct eesp_counters      counted;     /* of what the lane has done */
+    int                       p2p;         /* the lower connects endpoint to
+                                              endpoint, not to interface */
+    int                       async;       /* it calls handlers in a thread */
+    ucs_queue_head_t          deferred;    /* from there to the program's */
+    uct_worker_cb_id_t        deferred_id;
     size_t                    max_data;    /* of an active message */
     size_t                    max_short;   /* of a short one, of a header */
     size_t                    max_packet;     /* that the lower sends */
@@ -273,10 +286,12 @@ UCS_CLASS_DECLARE_NEW_FUNC(uct_eesp_iface_t, uct_iface_t, uct_md_h,
                            const uct_iface_config_t*);
 extern ucs_config_field_t uct_eesp_iface_config_table[];
 
-/* What a lower must offer. */
+/* What a lower must offer, and one of the ways to connect. */
 #define UCT_EESP_LOWER_NEEDS \
     (UCT_IFACE_FLAG_AM_BCOPY | UCT_IFACE_FLAG_PENDING | \
-     UCT_IFACE_FLAG_CONNECT_TO_IFACE | UCT_IFACE_FLAG_CB_SYNC)
+     UCT_IFACE_FLAG_CB_SYNC)
+#define UCT_EESP_LOWER_CONNECTS \
+    (UCT_IFACE_FLAG_CONNECT_TO_IFACE | UCT_IFACE_FLAG_CONNECT_TO_EP)
 /* What is sent over tcp, and what every peer's interface takes at least. */
 #define UCT_EESP_SEG_DEFAULT 65536
 
@@ -315,6 +330,24 @@ static UCS_F_ALWAYS_INLINE void uct_eesp_iface_check_ring(uct_eesp_iface_t *ifac
     }
 }
 
+/*
+ * What the thread of an async lower shares with the program's: lane, pool,
+ * scratch, queues. The lower holds the same lock when it calls us.
+ */
+static UCS_F_ALWAYS_INLINE void uct_eesp_enter(uct_eesp_iface_t *iface)
+{
+    if (ucs_unlikely(iface->async)) {
+        UCS_ASYNC_BLOCK(iface->super.worker->async);
+    }
+}
+
+static UCS_F_ALWAYS_INLINE void uct_eesp_leave(uct_eesp_iface_t *iface)
+{
+    if (ucs_unlikely(iface->async)) {
+        UCS_ASYNC_UNBLOCK(iface->super.worker->async);
+    }
+}
+
 void uct_eesp_iface_vfs_refresh(uct_iface_h tl_iface); /* vfs.c */
 
 /* ---- receive: rx.c ----------------------------------------------------- */
@@ -325,19 +358,32 @@ void uct_eesp_rx_cleanup(uct_eesp_iface_t *iface);
 
 /* ---- endpoint: ep.c, pending.c ----------------------------------------- */
 
-typedef struct uct_eesp_ep {
-    uct_base_ep_t           super;
-    uct_ep_h                lower;
+struct uct_eesp_ep;
+
+/*
+ * Messages of an endpoint under one active-message id of the lower. They keep
+ * their order among themselves: so each has a Session ID and a queue.
+ */
+typedef struct uct_eesp_channel {
+    struct uct_eesp_ep     *ep;
     struct eesp_destination destination;
-    ucs_list_link_t         list;
-    int                     failed;
     uint64_t                last;     /* sequence number of the last message */
-    uint64_t                identity; /* of the peer, in the MD's processes */
     /* Own pending queue: the lower holds one request for all of it. */
     ucs_queue_head_t        pending;
     uct_pending_req_t       lower_req;
     int                     lower_req_added;
     int                     dispatching;
+} uct_eesp_channel_t;
+
+typedef struct uct_eesp_ep {
+    uct_base_ep_t           super;
+    uct_ep_h                lower;
+    ucs_list_link_t         list;
+    int                     failed;
+    int                     has_peer; /* whose identity is counted */
+    uint64_t                identity; /* of the peer, in the MD's processes */
+    unsigned                num_channels;
+    uct_eesp_channel_t      channels[EESP_AM_LOWER_LAST];
 } uct_eesp_ep_t;
 
 UCS_CLASS_DECLARE_NEW_FUNC(uct_eesp_ep_t, uct_ep_t, const uct_ep_params_t*);
@@ -358,7 +404,7 @@ ucs_status_t uct_eesp_ep_pending_add(uct_ep_h tl_ep, uct_pending_req_t *req,
                                      unsigned flags);
 void uct_eesp_ep_pending_purge(uct_ep_h tl_ep, uct_pending_purge_callback_t cb,
                                void *arg);
-void uct_eesp_ep_pending_init(uct_eesp_ep_t *ep);
+void uct_eesp_channel_init(uct_eesp_channel_t *channel, uct_eesp_ep_t *ep);
 void uct_eesp_ep_pending_cleanup(uct_eesp_ep_t *ep);
 ucs_status_t uct_eesp_ep_flush(uct_ep_h tl_ep, unsigned flags,
                                uct_completion_t *comp);
@@ -366,12 +412,17 @@ ucs_status_t uct_eesp_ep_fence(uct_ep_h tl_ep, unsigned flags);
 ucs_status_t uct_eesp_ep_check(uct_ep_h tl_ep, unsigned flags,
                                uct_completion_t *comp);
 ucs_status_t uct_eesp_ep_query(uct_ep_h tl_ep, uct_ep_attr_t *attr);
+ucs_status_t uct_eesp_ep_get_address(uct_ep_h tl_ep, uct_ep_addr_t *addr);
+ucs_status_t uct_eesp_ep_connect_to_ep(uct_ep_h tl_ep,
+                                       const uct_device_addr_t *dev_addr,
+                                       const uct_ep_addr_t *ep_addr);
 
 /* Sends wait behind requests that wait: order, and pitfall 1 of flush. */
-static UCS_F_ALWAYS_INLINE int uct_eesp_ep_blocked(const uct_eesp_ep_t *ep)
+static UCS_F_ALWAYS_INLINE int
+uct_eesp_channel_blocked(const uct_eesp_channel_t *channel)
 {
-    return ucs_unlikely(!ucs_queue_is_empty(&ep->pending)) &&
-           !ep->dispatching;
+    return ucs_unlikely(!ucs_queue_is_empty(&channel->pending)) &&
+           !channel->dispatching;
 }
 
 /* ---- component.c ------------------------------------------------------- */

@@ -29,8 +29,10 @@ static void uct_eesp_rx_release(uct_recv_desc_t *self, void *desc)
     uct_eesp_iface_t *iface = ucs_container_of(self, uct_eesp_iface_t,
                                                rx_release);
 
+    uct_eesp_enter(iface);
     ucs_mpool_put_inline(UCS_PTR_BYTE_OFFSET(desc, iface->rx_headroom -
                                              (ptrdiff_t)iface->rx_front));
+    uct_eesp_leave(iface);
 }
 
 /*
@@ -105,11 +107,12 @@ static void uct_eesp_rx_fail(uct_eesp_iface_t *iface, const char *reason,
  * UCT_EESP_DAMAGED_BITS wrong ones make a damaged peer's packet, not a
  * stranger's: whatever bit was flipped on the way, the loss is noticed.
  */
-static int uct_eesp_rx_is_peers(const uct_eesp_iface_t *iface,
+static int uct_eesp_rx_is_peers(uct_eesp_iface_t *iface,
                                 const uint8_t *packet, size_t length)
 {
     size_t offset = uct_eesp_iface_md(iface)->info.compact_id ?
                     EESP_COMPACT_INCARNATION : EESP_FULL_INCARNATION;
+    int found = 0;
     uint64_t incarnation;
     khiter_t iter;
 
@@ -118,15 +121,15 @@ static int uct_eesp_rx_is_peers(const uct_eesp_iface_t *iface,
     }
 
     incarnation = load64(packet + offset);
-    for (iter = kh_begin(&iface->known); iter != kh_end(&iface->known);
-         ++iter) {
-        if (kh_exist(&iface->known, iter) &&
-            (ucs_popcount(kh_key(&iface->known, iter) ^ incarnation) <=
-             UCT_EESP_DAMAGED_BITS)) {
-            return 1;
-        }
+    ucs_recursive_spin_lock(&iface->lock);
+    for (iter = kh_begin(&iface->known);
+         !found && (iter != kh_end(&iface->known)); ++iter) {
+        found = kh_exist(&iface->known, iter) &&
+                (ucs_popcount(kh_key(&iface->known, iter) ^ incarnation) <=
+                 UCT_EESP_DAMAGED_BITS);
     }
-    return 0;
+    ucs_recursive_spin_unlock(&iface->lock);
+    return found;
 }
 
 /* A packet that came twice has done no harm; one damaged into that look has. */
@@ -232,10 +235,67 @@ static int uct_eesp_rx_open(uct_eesp_iface_t *iface, void *packet,
     return !iface->failed; /* nothing passes a lost message */
 }
 
-static ucs_status_t uct_eesp_rx_am(void *arg, void *packet, size_t length,
-                                   unsigned flags)
+/* A message out of the lower's thread for a handler of the program's. */
+typedef struct uct_eesp_rx_deferred {
+    ucs_queue_elem_t queue;
+    size_t           length;
+    uint8_t          id;
+    uint8_t          data[];
+} uct_eesp_rx_deferred_t;
+
+static uct_eesp_rx_deferred_t *uct_eesp_rx_pull_deferred(uct_eesp_iface_t *iface)
+{
+    uct_eesp_rx_deferred_t *deferred = NULL;
+
+    uct_eesp_enter(iface);
+    if (!ucs_queue_is_empty(&iface->deferred)) {
+        deferred = ucs_queue_pull_elem_non_empty(&iface->deferred,
+                                                 uct_eesp_rx_deferred_t, queue);
+    }
+    uct_eesp_leave(iface);
+    return deferred;
+}
+
+static unsigned uct_eesp_rx_deferred_progress(void *arg)
 {
     uct_eesp_iface_t *iface = arg;
+    unsigned count          = 0;
+    uct_eesp_rx_deferred_t *deferred;
+
+    iface->deferred_id = UCS_CALLBACKQ_ID_NULL;
+    while ((deferred = uct_eesp_rx_pull_deferred(iface)) != NULL) {
+        (void)uct_iface_invoke_am(&iface->super, deferred->id, deferred->data,
+                                  deferred->length, 0);
+        ucs_free(deferred);
+        ++count;
+    }
+    return count;
+}
+
+static void uct_eesp_rx_defer(uct_eesp_iface_t *iface, uint8_t id,
+                              const void *data, size_t length)
+{
+    uct_eesp_rx_deferred_t *deferred = ucs_malloc(sizeof(*deferred) + length,
+                                                  "eesp deferred");
+
+    if (deferred == NULL) {
+        ucs_fatal("eesp: no memory to receive a message");
+    }
+    deferred->id     = id;
+    deferred->length = length;
+    memcpy(deferred->data, data, length);
+    ucs_queue_push(&iface->deferred, &deferred->queue);
+    uct_worker_progress_register_safe(&iface->super.worker->super,
+                                      uct_eesp_rx_deferred_progress, iface,
+                                      UCS_CALLBACKQ_FLAG_ONESHOT,
+                                      &iface->deferred_id);
+}
+
+static UCS_F_ALWAYS_INLINE ucs_status_t
+uct_eesp_rx_message(uct_eesp_iface_t *iface, void *packet, size_t length,
+                    int channel)
+{
+    unsigned flags;
     struct eesp_opened opened;
     uint8_t *element, *data, id;
     ucs_status_t status;
@@ -260,6 +320,12 @@ static ucs_status_t uct_eesp_rx_am(void *arg, void *packet, size_t length,
     flags = opened.length > iface->rx_max_packet / 8 ?
             UCT_CB_PARAM_FLAG_DESC : 0;
     id    = opened.payload[0]; /* the release pointer may take its place */
+    if (ucs_unlikely(channel == EESP_AM_LOWER_ASYNC) &&
+        !(iface->super.am[id].flags & UCT_CB_FLAG_ASYNC)) {
+        uct_eesp_rx_defer(iface, id, data, opened.length - EESP_AM_HEADER);
+        ucs_mpool_put_inline(element);
+        return UCS_OK;
+    }
     uct_recv_desc(data - iface->rx_headroom) = &iface->rx_release;
     status = uct_iface_invoke_am(&iface->super, id, data,
                                  opened.length - EESP_AM_HEADER, flags);
@@ -267,6 +333,30 @@ static ucs_status_t uct_eesp_rx_am(void *arg, void *packet, size_t length,
         ucs_mpool_put_inline(element);
     }
     return UCS_OK;
+}
+
+static ucs_status_t uct_eesp_rx_am(void *arg, void *packet, size_t length,
+                                   unsigned flags)
+{
+    uct_eesp_iface_t *iface = arg;
+    ucs_status_t status;
+
+    uct_eesp_enter(iface);
+    status = uct_eesp_rx_message(iface, packet, length, EESP_AM_LOWER);
+    uct_eesp_leave(iface);
+    return status;
+}
+
+static ucs_status_t uct_eesp_rx_am_async(void *arg, void *packet, size_t length,
+                                         unsigned flags)
+{
+    uct_eesp_iface_t *iface = arg;
+    ucs_status_t status;
+
+    uct_eesp_enter(iface);
+    status = uct_eesp_rx_message(iface, packet, length, EESP_AM_LOWER_ASYNC);
+    uct_eesp_leave(iface);
+    return status;
 }
 
 static ucs_mpool_ops_t uct_eesp_rx_mpool_ops = {
@@ -305,6 +395,11 @@ ucs_status_t uct_eesp_rx_init(uct_eesp_iface_t *iface,
 
     status = uct_iface_set_am_handler(iface->lower, EESP_AM_LOWER,
                                       uct_eesp_rx_am, iface, 0);
+    if ((status == UCS_OK) && iface->async) {
+        status = uct_iface_set_am_handler(iface->lower, EESP_AM_LOWER_ASYNC,
+                                          uct_eesp_rx_am_async, iface,
+                                          UCT_CB_FLAG_ASYNC);
+    }
     if (status == UCS_OK) {
         return UCS_OK;
     }
@@ -317,6 +412,13 @@ err:
 
 void uct_eesp_rx_cleanup(uct_eesp_iface_t *iface)
 {
+    uct_eesp_rx_deferred_t *deferred;
+
+    uct_worker_progress_unregister_safe(&iface->super.worker->super,
+                                        &iface->deferred_id);
+    while ((deferred = uct_eesp_rx_pull_deferred(iface)) != NULL) {
+        ucs_free(deferred);
+    }
     if (iface->rx_front != 0) {
         ucs_mpool_cleanup(&iface->rx_mp, 1);
     }
