@@ -6,6 +6,9 @@
  * EVP_KDF takes 20 to 40 times as long (bench/kdf).
  */
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "aead.h"
 #include "aes256.h"
@@ -118,15 +121,67 @@ int eesp_kdf_cmac_fixed(void *state, const uint8_t *fixed, size_t size,
     return counter_mode(state, message, 1 + size, out, length);
 }
 
+#ifdef __SSE2__
+
+/*
+ * A data key from a context of a constant number of words, as most packets
+ * have: each block of the message is put together in a register and read back
+ * as it was written. Of parts that were written one by one, the first AES round
+ * would have to wait until they are in the cache.
+ */
+static inline __attribute__((always_inline)) int
+derive_data_key(struct cmac_state *s, const char label[2],
+                const uint8_t *context, const size_t words, uint8_t *out)
+{
+    __m128i message[EESP_AES_BLOCK / 4];
+    uint8_t macs[3 * BLOCK];
+    uint64_t word[2] = {0, 0};
+    uint64_t carry   = (uint64_t)(uint8_t)label[0] << 8 |
+                     (uint64_t)(uint8_t)label[1] << 16;
+    const uint64_t end = htobe16(8 * DATA_KEY) | 0x80 << 16;
+    size_t i;
+    int ret;
+
+#pragma GCC unroll 8
+    for (i = 0; i <= words; i++) {
+        uint64_t next = end;
+
+        if (i < words)
+            memcpy(&next, context + 8 * i, sizeof(next));
+        word[i % 2] = carry | next << 32;
+        carry       = next >> 32;
+        if (i % 2 == 1 || i == words)
+            message[i / 2] = _mm_set_epi64x(
+                (long long)(i % 2 ? word[1] : 0), (long long)word[0]);
+    }
+    ret = eesp_aes256_cbc_macs(&s->aes, (const uint8_t *)message,
+                               words / 2 + 1, s->k2, macs, 3);
+    if (ret == EESP_OK)
+        memcpy(out, macs, DATA_KEY);
+    wipe_small(macs, sizeof(macs));
+    return ret;
+}
+
+#else
+
+static inline int derive_data_key(struct cmac_state *s, const char label[2],
+                                  const uint8_t *context, size_t words,
+                                  uint8_t *out)
+{
+    return derive(s, label, context, 8 * words, out, DATA_KEY);
+}
+
+#endif
+
 /* Contexts with two ranks, or two ids, are what most packets have. */
 static int cmac_derive(void *state, const char label[2],
                        const uint8_t *context, size_t context_length,
                        uint8_t *out, size_t length)
 {
     if (length == DATA_KEY && context_length == RANKS)
-        return derive(state, label, context, RANKS, out, DATA_KEY);
+        return derive_data_key(state, label, context, RANKS / 8, out);
     if (length == DATA_KEY && context_length == IDS)
-        return derive(state, label, context, IDS, out, DATA_KEY);
+        return derive_data_key(state, label, context, IDS / 8, out);
     return derive(state, label, context, context_length, out, length);
 }
 
