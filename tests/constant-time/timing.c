@@ -17,17 +17,22 @@
 
 #include "aead.h"
 #include "eesp.h"
+#include "kdf.h"
+#include "lanes.h"
 #include "secret.h"
 #include "wire.h"
 
-enum { PACKETS = 20000, ROUNDS = 5, LENGTH = 1024, ICV = 16 };
+enum { PACKETS = 20000, ROUNDS = 5, LENGTH = 1024, ICV = 16,
+       SHORT = 256 };
 #define T_LIMIT 4.5
 
 static uint8_t text[LENGTH], sealed[LENGTH + ICV];
 static uint8_t wrong[2][LENGTH + 64] __attribute__((aligned(64)));
 static uint8_t plain[LENGTH];
 static const uint8_t nonce[EESP_NONCE_LEN] = {7}, aad[24] = {9};
-static const struct eesp_aead *aead; /* NULL: the control */
+static const struct eesp_aead *aead; /* NULL: the control, or: */
+static struct eesp_lanes *lanes;
+static struct eesp_lanes_keys lanes_keys;
 static void *key;
 static int failed, passed;
 
@@ -60,6 +65,12 @@ static __attribute__((noinline)) int compare_until_it_differs(const uint8_t *a,
 
 static int refuse(const uint8_t *packet)
 {
+    if (lanes != NULL) {
+        memcpy(lanes->packet[0].data, packet, SHORT);
+        memcpy(lanes->packet[0].icv, packet + LENGTH, ICV);
+        return eesp_lanes_decrypt(lanes, &lanes_keys) == 1 ? EESP_DROP_AUTH :
+                                                             EESP_OK;
+    }
     if (aead == NULL)
         return compare_until_it_differs(sealed + LENGTH, packet + LENGTH);
     return aead->decrypt(key, nonce, aad, sizeof(aad), packet, LENGTH, plain,
@@ -141,6 +152,38 @@ static void compare(const char *name, unsigned first, unsigned last,
     fflush(stdout);
 }
 
+/* One packet of the kernel for bursts. */
+static int compare_lanes(void)
+{
+    const struct eesp_kdf *kdf = &eesp_kdf_cmac_aes256;
+    static const uint8_t bytes[EESP_KDK_MAX] = {3};
+    void *state;
+
+    if (eesp_lanes_missing() != NULL)
+        return 1;
+    state = eesp_secret_alloc(kdf->state_size);
+    lanes = eesp_lanes_open();
+    if (state == NULL || lanes == NULL || kdf->open(state) != EESP_OK ||
+        kdf->key(state, bytes) != EESP_OK ||
+        !eesp_kdf_cmac_keys(state, 46, &lanes_keys))
+        return 0;
+    lanes->packets          = 1;
+    lanes->message_blocks   = 3;
+    lanes->aad_length       = sizeof(aad);
+    lanes->packet[0].length = SHORT;
+    eesp_lanes_seal(lanes, &lanes_keys);
+    memcpy(sealed, lanes->packet[0].data, SHORT);
+    memcpy(sealed + LENGTH, lanes->packet[0].icv, ICV);
+    compare("bursts: first or last byte of the ICV", LENGTH, LENGTH + ICV - 1,
+            0);
+    compare("bursts: first or last byte of the text", 0, SHORT - 1, 0);
+    kdf->close(state);
+    eesp_secret_free(state, kdf->state_size);
+    eesp_lanes_close(lanes);
+    lanes = NULL;
+    return 1;
+}
+
 int main(void)
 {
     const struct iovec iov = {text, LENGTH};
@@ -171,6 +214,8 @@ int main(void)
         eesp_secret_free(key, each->key_size);
         aead = NULL;
     }
+    if (!compare_lanes())
+        return 99;
     printf("%d passed, %d failed\n", passed, failed);
     return failed != 0;
 }
