@@ -4,6 +4,7 @@
  *
  *     decode_hex, decode_pcap     input -> packets
  *     decode_tcp, decode_ucx        (TCP streams -> UCX frames -> packets)
+ *     decode_roce                   (RoCEv2 -> UCX messages -> packets)
  *     decode_peers                who the receivers are
  *     decode_open                 packet -> payload
  *     decode_report               counts and output
@@ -32,7 +33,7 @@ struct decode_packet {
     size_t         length;
     const char    *where;  /* "line 3" */
     const char    *time;   /* of capture, NULL: not known */
-    bool           ucx;    /* was the data of a frame of UCX's tcp */
+    bool           ucx;    /* was the data of a message of UCX */
 };
 
 enum decode_event {
@@ -44,7 +45,7 @@ enum decode_event {
 /* What an input found beside packets and events. */
 struct decode_streams {
     uint64_t setup_frames;  /* UCX's own: connection, keepalive */
-    uint64_t ucx_streams;   /* TCP connections of UCX */
+    uint64_t ucx_streams;   /* TCP connections of UCX, directions of RC */
     uint64_t other_streams; /* and others, left alone */
     uint64_t fragments;     /* of IP, left alone */
     uint64_t gap_bytes;
@@ -143,6 +144,17 @@ void tcp_finish(struct tcp_table *table);
 /* "frame 7, 10.0.0.1:9 > 10.0.0.2:10" */
 void tcp_where(char where[static DECODE_WHERE_MAX], uint64_t frame,
                const uint8_t address[2][16], const uint16_t port[2]);
+
+/* ---- RoCEv2 --------------------------------------------------------------- */
+
+#define ROCE_PORT 4791
+
+struct roce;
+
+struct roce *roce_new(struct decode_sink *sink);
+/* segment is a datagram to ROCE_PORT: without sequence numbers and flags. */
+void roce_add(struct roce *roce, const struct tcp_segment *segment);
+void roce_free(struct roce *roce);
 
 /* ---- Receivers ------------------------------------------------------------
  * Who sent something is also who may receive: the incarnation under which it

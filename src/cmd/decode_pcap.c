@@ -28,6 +28,7 @@ enum {
 struct capture {
     struct decode_sink *sink;
     struct tcp_table   *tcp;
+    struct roce        *roce;
     struct tcp_segment  segment; /* the frame that is being read */
     char                time[40];
 };
@@ -95,12 +96,18 @@ static void read_udp(struct capture *capture, struct rest rest)
         return;
     if (get16(p + 4) >= 8)
         trim(&rest, get16(p + 4) - 8);
+    segment->port[0] = (uint16_t)get16(p);
+    segment->port[1] = (uint16_t)get16(p + 2);
+    if (capture->sink->keyring && segment->port[1] == ROCE_PORT) {
+        segment->bytes = rest.p;
+        segment->length = rest.length;
+        roce_add(capture->roce, segment);
+        return;
+    }
     if (capture->sink->keyring
             ? !decode_is_eesp(capture->sink->keyring, rest.p, rest.length)
             : get16(p + 2) != EESP_PSP_PORT)
         return;
-    segment->port[0] = (uint16_t)get16(p);
-    segment->port[1] = (uint16_t)get16(p + 2);
     tcp_where(where, segment->frame, segment->address, segment->port);
     packet.bytes = rest.p;
     packet.length = rest.length;
@@ -259,7 +266,8 @@ static void print_time(char *text, size_t size, const struct timeval *when)
 
 static void read_frames(pcap_t *pcap, struct decode_sink *sink)
 {
-    struct capture capture = { .sink = sink, .tcp = tcp_new(sink) };
+    struct capture capture = { .sink = sink, .tcp = tcp_new(sink),
+                               .roce = roce_new(sink) };
     struct pcap_pkthdr *header;
     char where[DECODE_WHERE_MAX];
     const uint8_t *bytes;
@@ -273,6 +281,7 @@ static void read_frames(pcap_t *pcap, struct decode_sink *sink)
                   (struct rest){ .p = bytes, .length = header->caplen });
     }
     tcp_finish(capture.tcp);
+    roce_free(capture.roce);
     /* A file that was cut off: what came before still counts. */
     if (got == PCAP_ERROR) {
         snprintf(where, sizeof(where), "after frame %" PRIu64,

@@ -178,7 +178,8 @@ mpirun_options=(
 RUN_OPTIONS=()
 RUN_UNDER=()
 run_mpi() {
-    local np=$1 preload=${RUN_PRELOAD:-} env=(-x UCX_NET_DEVICES=lo) as=()
+    local np=$1 preload=${RUN_PRELOAD:-} as=()
+    local env=(-x "UCX_NET_DEVICES=${RUN_NET_DEVICES:-lo}")
     shift
     while [ "$1" != -- ]; do
         env+=(-x "$1")

@@ -96,6 +96,9 @@ static void make_root(void)
     attach("proc", "proc", "proc", 0, NULL);
     attach("sys", "sys", "sysfs", 0, NULL);
     attach("dev", "dev", "devtmpfs", 0, NULL);
+    if (symlink("/proc/self/fd", "dev/fd") != 0) { /* bash's <(...) */
+        die("/dev/fd");
+    }
     attach("shm", "dev/shm", "tmpfs", 0, NULL);
     attach("pts", "dev/pts", "devpts", 0, NULL);
     attach("run", "run", "tmpfs", 0, "mode=755");

@@ -31,10 +31,71 @@ bed() {
     report $? "a command without end is ended"
 }
 
+# count_of GUEST-OUTPUT: its results become this script's.
+count_of() {
+    local line
+    grep -E '^(ok|not ok) - |^# |^###' "$1"
+    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$1" | tr -d a-z,)
+    # shellcheck disable=SC2086
+    set -- ${line:-0 1} 0
+    passed=$((passed + $1))
+    failed=$((failed + $2))
+    skipped=$((skipped + $3))
+}
+
+one_guest() {
+    # Twice as long where the machine is busy.
+    "$vm" run -o "$work/one" -t 400 "RDMA_LONG=${RDMA_LONG:-} \
+        top_builddir=$top_builddir $tests_dir/rdma/one-guest.sh" >"$out" 2>"$err"
+    [ $? -ne 124 ] || not_ok "jobs in one guest" "no end"
+    count_of "$out"
+}
+
+# capture NAME FILTER: of what crossed.
+capture() {
+    tcpdump -r "$work/pair/wire.pcap" -w "$work/$1.pcap" "$2" 2>"$err"
+}
+
+two_guests() {
+    local marker=CLEARTEXT-MARKER-EESP-0123456789 host
+    mkdir -p "$work"/pair/{1,2}
+    make_keyring "$work/keyring.jwks" || return
+    for host in 1 2; do
+        cp "$work/keyring.jwks" "$work/pair/$host"
+    done
+    "$vm" pair -o "$work/pair" -t 300 \
+        "top_builddir=$top_builddir $tests_dir/rdma/two-guests.sh" \
+        "$tests_dir/rdma/remote.py serve" >"$out" 2>"$err"
+    report $? "two guests, jobs on both"
+    count_of "$work/pair/1/output"
+
+    # two-guests.sh gives the plain job IPv6 addresses.
+    capture plain 'ip6 and udp port 4791'
+    grep -qaF "$marker" "$work/plain.pcap"
+    report $? "plain: the marker is in the RoCEv2 frames"
+    ! "$EESP_BIN" decode --quiet --keyring "$work/keyring.jwks" \
+        --pcap "$work/plain.pcap" >"$out" 2>&1 &&
+        grep -q '^[1-9][0-9]* not EESP' "$out"
+    report $? "plain: eesp decode tells of data that is not sealed"
+
+    capture sealed 'ip and udp port 4791'
+    ! grep -qaF "$marker" "$work/sealed.pcap"
+    report $? "sealed: the marker is not in the RoCEv2 frames"
+    "$EESP_BIN" decode --quiet --keyring "$work/keyring.jwks" \
+        --pcap "$work/sealed.pcap" >"$out" 2>&1 &&
+        grep -qE '^[1-9][0-9]{2,} packets, [0-9]+ opened, 0 failed' "$out" &&
+        grep -q '^0 not EESP' "$out"
+    report $? "sealed: eesp decode opens every SEND: $(head -n 1 "$out")"
+}
+
 why=$("$vm" why)
 if [ -n "$why" ]; then
     skip "RDMA in a guest" "$why"
     finish
 fi
+need "RDMA in a guest" mpirun ucx_perftest tcpdump "$MPI_CHECK" \
+    "$EESP_PLUGIN" "$EESP_BIN"
 bed
+one_guest
+two_guests
 finish
