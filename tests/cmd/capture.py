@@ -155,6 +155,20 @@ def opened(capture, addresses=("10.0.0.1", "10.0.0.2")):
     return connection
 
 
+def roce(capture, side, opcode, qp, psn, data):
+    """A RoCEv2 datagram: BTH, data padded to words, ICRC."""
+    pad = -len(data) % 4
+    bth = struct.pack(">BBHII", opcode, pad << 4, 0xffff, qp, psn)
+    ends = ("10.0.0.1", "10.0.0.2")
+    capture.add(ip(udp(bth + data + bytes(pad) + b"icrc", (49152, 4791)),
+                   (ends[side], ends[1 - side])))
+
+
+def ud(kind, data):
+    """DETH and the header of UCX's ud."""
+    return struct.pack(">II", 0x11111111, 0x15) + struct.pack("<IHH", kind, 1, 0) + data
+
+
 # ---- Scenes ----------------------------------------------------------------------
 
 def plain(capture, job):
@@ -309,6 +323,50 @@ def no_frame(capture, job):
     connection.send(0, b"\xff" * 100)
     connection.send(0, job.frame(0))
     connection.send(1, job.frame(1))
+
+
+def over_roce(capture, job):
+    """Messages of rc and ud, one of them in parts, some sent again."""
+    qp, psn = 0x000017, 0xfffffe
+    for side in (0, 1):
+        message = b"\x20" + job.packet(side, 300)  # with a request for credits
+        roce(capture, side, 0x00, qp + side, psn, message[:128])
+        roce(capture, side, 0x01, qp + side, psn + 1, message[128:256])
+        roce(capture, side, 0x01, qp + side, psn + 1, message[128:256])
+        roce(capture, side, 0x02, qp + side, 0, message[256:])
+        roce(capture, side, 0x00, qp + side, psn, message[:128])
+        roce(capture, side, 0x04, qp + side, 1, b"\0" + job.packet(side, 41))
+        roce(capture, 1 - side, 0x11, 0x99, 1, bytes(4))  # acknowledged
+        roce(capture, side, 0x04, qp + side, 2, b"\xe0")  # credits granted
+        roce(capture, side, 0x0a, qp + side, 3, bytes(16))  # a flush
+        roce(capture, side, 0x64, 0x31, 0, ud(1 << 24 | 1 << 27, job.packet(side)))
+        roce(capture, side, 0x64, 0x31, 1, ud(1 << 29, b"connect"))
+        roce(capture, side, 0x64, 1, 1, bytes(8 + 256))  # connection manager
+
+
+def roce_clear(capture, job):
+    roce(capture, 0, 0x04, 0x17, 7, b"\x03" + job.packet(0))
+    roce(capture, 1, 0x64, 0x31, 0, ud(1 << 24, job.packet(1)))
+    roce(capture, 0, 0x04, 0x17, 8, b"\x09in the clear")
+    roce(capture, 0, 0x0a, 0x17, 9, bytes(16) + b"written")
+    roce(capture, 1, 0x10, 0x18, 3, bytes(4) + b"read")
+    roce(capture, 0, 0x14, 0x17, 10, bytes(28))
+    roce(capture, 0, 0x64, 0x31, 0, ud(1 << 24 | 5 << 27, b"datagram"))
+    roce(capture, 0, 0x64, 0x31, 1, ud(1 << 28, b"put"))
+    roce(capture, 0, 0x64, 0x31, 1, ud(0, b"")[:12])
+    for length in range(16):  # cut short
+        capture.add(ip(udp(bytes([0x64]) + bytes(length), (49152, 4791)),
+                       ("10.0.0.1", "10.0.0.2")))
+
+
+def roce_gap(capture, job):
+    roce(capture, 0, 0x01, 0x17, 7, b"the middle of one whose start is missing")
+    roce(capture, 0, 0x02, 0x17, 8, b"its end")
+    message = b"\0" + job.packet(0, lost=True)
+    roce(capture, 0, 0x00, 0x17, 9, message[:80])
+    roce(capture, 0, 0x02, 0x17, 11, message[80:])
+    roce(capture, 0, 0x04, 0x17, 12, b"\0" + job.packet(0))
+    roce(capture, 1, 0x04, 0x18, 12, b"\0" + job.packet(1))
 
 
 def main(scene, keyring, out, link="ether"):

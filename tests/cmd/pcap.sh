@@ -72,6 +72,9 @@ scene damaged ether 1 "damaged packet" '^error: authentication' '^4 packets, 3 o
 scene no_frame ether 1 "no frame after the magic number" '^not EESP: .*no frame of UCX'
 scene other ether 1 "connections of others" '^0 packets' '2 other streams' 'no EESP packet'
 
+scene over_roce ether 0 "rc and ud over RoCEv2" '^6 packets, 6 opened, 0 failed$' '^0 not EESP, 8 connection set-up frames, 2 UCX streams'
+scene roce_clear ether 1 "RoCEv2: data that is not sealed" '^2 packets, 2 opened' '^7 not EESP' 'UCX message id 9, 12 bytes: 696e' 'RDMA WRITE, 7 bytes' 'RDMA READ, 4 bytes' 'atomic operation, 28 bytes' 'UCX message id 5, 8 bytes' 'UCX put, 3 bytes' 'datagram, 4 bytes'
+scene roce_gap ether 0 "RoCEv2: packets that are missing" '^2 packets, 2 opened' '1 packets of RC are missing'
 
 make_scene plain unknown
 decode
