@@ -320,6 +320,39 @@ EESP_API int eesp_policy_check_value(const struct eesp_policy *policy,
 EESP_API void eesp_policy_generations(const struct eesp_policy *policy,
                                       uint8_t generations[EESP_LEVELS]);
 
+/*
+ * Keys for what a network card does itself: AES-XTS on memory (IEEE 1619), and
+ * the tags the CPU adds to it. They are derived like data keys, under the label
+ * "SX" and so apart from them, and belong to one receiver: whoever sends to it
+ * derives the same. Installed once, not per packet: allocates.
+ */
+enum eesp_offload_use {
+    EESP_OFFLOAD_XTS  = 1, /* 64 bytes: Key_1 | Key_2 of XTS-AES-256 */
+    EESP_OFFLOAD_GMAC = 2  /* 32 bytes: AES-256-GMAC (SP 800-38D) */
+};
+#define EESP_OFFLOAD_KEY_MAX 64 /* bytes */
+
+/* Whose key, as that receiver published it, and which of its keys. */
+struct eesp_offload_receiver {
+    uint64_t incarnation; /* of its lane: a restart makes new keys */
+    uint64_t id;
+    uint32_t rank;
+    uint64_t number;      /* receiver's choice, never twice for two keys */
+    uint16_t epoch;       /* and generations: modulo 256, as in packets */
+    uint8_t  generations[EESP_LEVELS];
+};
+
+/*
+ * key gets length bytes, which must be what use has; the caller wipes them.
+ * EESP_DROP_GENERATION, EESP_DROP_EPOCH: as for a packet that names these.
+ * EESP_ERR_UNSUPPORTED: the keyring is a client's grant. After an error key
+ * holds zeros.
+ */
+EESP_API int eesp_policy_offload_key(const struct eesp_policy *policy,
+                                     enum eesp_offload_use use,
+                                     const struct eesp_offload_receiver *whose,
+                                     uint8_t *key, size_t length);
+
 /* ---- Backends -----------------------------------------------------------
  * AEAD implementations: algorithm by algorithm, each in order of preference.
  */

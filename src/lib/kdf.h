@@ -23,6 +23,7 @@
 #define EESP_LABEL_COMMITMENT  "SC"
 #define EESP_LABEL_CLIENT_KEY  "SD"
 #define EESP_LABEL_CHECK_VALUE "SK"
+#define EESP_LABEL_OFFLOAD     "SX"
 #define EESP_FIXED_DATA_MAX (2 + 1 + EESP_CONTEXT_MAX + 2)
 
 struct eesp_kdf {

@@ -23,6 +23,7 @@ import cases
 import faults
 import grants
 import keys
+import offload
 import replay
 import try_others
 import vectors
@@ -111,6 +112,8 @@ def main():
           f" draws itself)\n# ciphers: {', '.join(aeads)}", flush=True)
     for name, why in vectors.run(os.path.join(HERE, "../vectors/eesp")):
         total.add("vectors", why is None, name, why)
+    total.add("keys of label SX", offload.agrees(),
+              "offload_keys.json is not what offload.py makes")
     with tempfile.TemporaryDirectory(prefix="eesp-oracle.") as work:
         path = os.path.join(work, "ring.jwks")
         wrong_oracle(rng, total, path, aeads)

@@ -396,6 +396,13 @@ static void lifetimes(void **unused)
                                              (uint8_t[EESP_LEVELS]){7, 0, 1},
                                              (uint8_t[EESP_CHECK_VALUE_LEN]){0}
                                              ), EESP_ERR_UNSUPPORTED);
+    assert_int_equal(eesp_policy_offload_key(
+                         policy, EESP_OFFLOAD_XTS,
+                         &(struct eesp_offload_receiver){
+                             .incarnation = 1, .epoch = 2,
+                             .generations = {7, 0, 1}},
+                         (uint8_t[EESP_OFFLOAD_KEY_MAX]){0},
+                         EESP_OFFLOAD_KEY_MAX), EESP_ERR_UNSUPPORTED);
     eesp_keyring_free(keyring);
 }
 
