@@ -28,7 +28,7 @@ ucs_config_field_t uct_eesp_md_config_table[] = {
 
     {"LOWER", "auto",
      "Transports that carry the sealed messages, or 'auto' for self, posix,\n"
-     "sysv, tcp and, on RDMA devices, rc, dc and ud (verbs or mlx5).",
+     "sysv, tcp. On RDMA devices: rc, dc, ud (verbs or mlx5).",
      ucs_offsetof(uct_eesp_md_config_t, lower), UCS_CONFIG_TYPE_STRING_ARRAY},
 
     {"RANK", "auto",
