@@ -16,8 +16,8 @@ ucs_config_field_t uct_eesp_md_config_table[] = {
      UCS_CONFIG_TYPE_TABLE(uct_md_config_table)},
 
     {"KEYRING", "/etc/eesp/keyring.jwks",
-     "File with the root keys and policies, see eesp-keyring(5). It must be\n"
-     "private to its owner.",
+     "Where the root keys and policies are, see eesp-keyring(5): a file that\n"
+     "is private to its owner, fd:N, credential:NAME or keyring:NAME.",
      ucs_offsetof(uct_eesp_md_config_t, keyring), UCS_CONFIG_TYPE_STRING},
 
     {"POLICY", "auto",

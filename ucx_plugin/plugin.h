@@ -29,6 +29,7 @@
 #include <uct/base/uct_md.h>
 
 #include "eesp.h"
+#include "../src/source/source.h"
 
 /*
  * Payload of an EESP packet inside UCX: active-message id 1 | low 56 bits of the
@@ -91,11 +92,6 @@ typedef struct uct_eesp_ring {
     int                  stale; /* it was seen that it has to be read anew */
 } uct_eesp_ring_t;
 
-typedef struct uct_eesp_ring_file {
-    uint64_t        device, inode, size;
-    struct timespec modified, changed;
-} uct_eesp_ring_file_t;
-
 /* The page of this context in shared memory: stat.c. */
 typedef struct uct_eesp_stat uct_eesp_stat_t;
 
@@ -111,7 +107,7 @@ typedef struct uct_eesp_md {
     uct_md_t                    super;
     uct_eesp_ring_t            *ring; /* the newest keyring, see ring.c */
     uint64_t                    ring_serial; /* counts replacements */
-    uct_eesp_ring_file_t        ring_file;   /* as read last */
+    struct eesp_source_seen     ring_seen;   /* as read last */
     double                      reload_interval; /* seconds */
     int                         ring_timer;  /* -1: none */
     struct eesp_policy_info     info;     /* of the policy; but for its epoch,

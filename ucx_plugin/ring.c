@@ -2,7 +2,7 @@
 /*
  * ring: the keyring in use, and its replacement while the job runs.
  *
- * A timer of UCX's own thread looks at the file, reads and checks it whole, and
+ * A timer of UCX's own thread looks at the source, reads and checks it whole, and
  * publishes it: so no call of the program ever waits for a file. Interfaces see
  * the new serial number at their next message, move their lane, and let go of
  * the old keyring, which is wiped with its last user.
@@ -11,8 +11,6 @@
  *     interface:  serial != own? (acquire)  ->  eesp_lane_reload(), put old
  */
 #include "plugin.h"
-
-#include <sys/stat.h>
 
 #include <ucs/async/async.h>
 #include <ucs/debug/memtrack_int.h>
@@ -60,31 +58,14 @@ void uct_eesp_ring_put(uct_eesp_md_t *md, uct_eesp_ring_t *ring)
     }
 }
 
-/* What tells one content of the file from another. */
-static uct_eesp_ring_file_t uct_eesp_ring_look(const char *name)
-{
-    uct_eesp_ring_file_t file;
-    struct stat st;
-
-    memset(&file, 0, sizeof(file)); /* no file: all zero */
-    if (stat(name, &st) == 0) {
-        file.device    = st.st_dev;
-        file.inode     = st.st_ino;
-        file.size      = st.st_size;
-        file.modified  = st.st_mtim;
-        file.changed   = st.st_ctim;
-    }
-    return file;
-}
-
 ucs_status_t uct_eesp_ring_load(uct_eesp_md_t *md)
 {
     struct eesp_keyring *keyring;
     char why[EESP_WHY_LEN];
 
     /* Looked at before: what changes in between is seen as a change. */
-    md->ring_file = uct_eesp_ring_look(md->keyring_name);
-    if (eesp_keyring_load(md->keyring_name, &keyring, why) != EESP_OK) {
+    eesp_source_look(md->keyring_name, &md->ring_seen);
+    if (eesp_source_load(md->keyring_name, &keyring, why) != EESP_OK) {
         uct_eesp_refuse("UCX_EESP_KEYRING: %s", why);
         return UCS_ERR_INVALID_PARAM;
     }
@@ -150,7 +131,7 @@ static void uct_eesp_ring_follow(uct_eesp_md_t *md)
     char why[EESP_WHY_LEN];
     uct_eesp_ring_t *ring;
 
-    if ((eesp_keyring_load(md->keyring_name, &next, why) != EESP_OK) ||
+    if ((eesp_source_load(md->keyring_name, &next, why) != EESP_OK) ||
         (eesp_keyring_follows(md->ring->keyring, next, md->keyring_name,
                               why) != EESP_OK) ||
         (uct_eesp_ring_try(md, md->ring->keyring, next, why) != EESP_OK)) {
@@ -180,12 +161,14 @@ static int uct_eesp_ring_turns_stale(uct_eesp_ring_t *ring)
 
 static void uct_eesp_ring_timer(int id, ucs_event_set_types_t events, void *arg)
 {
-    uct_eesp_md_t *md         = arg;
-    uct_eesp_ring_file_t file = uct_eesp_ring_look(md->keyring_name);
+    uct_eesp_md_t *md = arg;
+    struct eesp_source_seen seen;
 
-    if ((memcmp(&file, &md->ring_file, sizeof(file)) != 0) ||
+    eesp_source_look(md->keyring_name, &seen);
+
+    if ((memcmp(&seen, &md->ring_seen, sizeof(seen)) != 0) ||
         uct_eesp_ring_turns_stale(md->ring)) {
-        md->ring_file = file;
+        md->ring_seen = seen;
         uct_eesp_ring_follow(md);
     }
 }

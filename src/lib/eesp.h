@@ -106,6 +106,15 @@ EESP_API int eesp_keyring_load(const char *path,
                                struct eesp_keyring **keyring_p,
                                char why[EESP_WHY_LEN]);
 
+/*
+ * Same from an open file or memfd, from its beginning, whatever its position,
+ * which stays. fd stays open and the caller's. A file that has a name must be
+ * private like one that is loaded by it. name stands for it in messages.
+ */
+EESP_API int eesp_keyring_load_fd(int fd, const char *name,
+                                  struct eesp_keyring **keyring_p,
+                                  char why[EESP_WHY_LEN]);
+
 /* Same from memory; name stands for the source in messages. */
 EESP_API int eesp_keyring_parse(const char *name, const void *text,
                                 size_t length,

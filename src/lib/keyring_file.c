@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Reads a keyring file, if it is private to its owner (keyring format). */
+/* Reads a keyring file, by name or descriptor, if it is private to its owner. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -65,13 +65,15 @@ static int refuse_open(int error, const char *path, char why[EESP_WHY_LEN])
     }
 }
 
-/* The whole file into text: its length, or -1 with errno set. */
+/* The whole file into text: its length, or -1 with errno set. By offset: the
+ * processes that inherit a descriptor have one position in common. */
 static ssize_t read_whole(int fd, uint8_t *text, size_t size)
 {
     size_t length = 0;
     ssize_t got;
 
-    while ((got = read(fd, text + length, size - length)) != 0) {
+    while ((got = pread(fd, text + length, size - length,
+                        (off_t)length)) != 0) {
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
@@ -81,38 +83,66 @@ static ssize_t read_whole(int fd, uint8_t *text, size_t size)
     return (ssize_t)length;
 }
 
+static int read_and_parse(int fd, const char *name,
+                          struct eesp_keyring **keyring_p,
+                          char why[EESP_WHY_LEN])
+{
+    const size_t size = EESP_KEYRING_TEXT_MAX;
+    uint8_t *text     = eesp_secret_alloc(size);
+    ssize_t length;
+    int ret;
+
+    if (text == NULL)
+        return eesp_keyring_refuse(why, name, "out of memory");
+    length = read_whole(fd, text, size);
+    if (length < 0)
+        ret = eesp_keyring_refuse(why, name, "%s", strerror(errno));
+    else
+        ret = eesp_keyring_parse(name, text, (size_t)length, keyring_p, why);
+    eesp_secret_free(text, size);
+    return ret;
+}
+
 int eesp_keyring_load(const char *path, struct eesp_keyring **keyring_p,
                       char why[EESP_WHY_LEN])
 {
-    const size_t size = EESP_KEYRING_TEXT_MAX;
-    uint8_t *text     = NULL;
-    int fd            = -1, ret;
     struct stat st;
-    ssize_t length;
+    int fd, ret;
 
     *keyring_p = NULL;
     /* O_NONBLOCK: a FIFO in its place must not hang the caller. */
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, &st) != 0) {
+    if (fd < 0 || fstat(fd, &st) != 0)
         ret = refuse_open(errno, path, why);
-        goto out;
-    }
-    ret = check_file(path, &st, why);
-    if (ret != EESP_OK)
-        goto out;
-    text = eesp_secret_alloc(size);
-    if (text == NULL) {
-        ret = eesp_keyring_refuse(why, path, "out of memory");
-        goto out;
-    }
-    length = read_whole(fd, text, size);
-    if (length < 0)
-        ret = eesp_keyring_refuse(why, path, "%s", strerror(errno));
     else
-        ret = eesp_keyring_parse(path, text, (size_t)length, keyring_p, why);
-out:
-    eesp_secret_free(text, size);
+        ret = check_file(path, &st, why);
+    if (ret == EESP_OK)
+        ret = read_and_parse(fd, path, keyring_p, why);
     if (fd >= 0)
         close(fd);
     return ret;
+}
+
+int eesp_keyring_load_fd(int fd, const char *name,
+                         struct eesp_keyring **keyring_p,
+                         char why[EESP_WHY_LEN])
+{
+    struct stat st;
+
+    *keyring_p = NULL;
+    if (fstat(fd, &st) != 0)
+        return eesp_keyring_refuse(why, name, "%s; the launcher must leave "
+                                   "the descriptor open", strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return eesp_keyring_refuse(why, name, "not a file or memfd: what can "
+                                   "be read once only would serve one process");
+    /* Without a name nobody reaches it but by a descriptor: a memfd's mode is
+     * 0777 and means nothing. */
+    if (st.st_nlink == 0) {
+        st.st_mode = S_IFREG | 0600;
+        st.st_uid  = geteuid();
+    }
+    if (check_file(name, &st, why) != EESP_OK)
+        return EESP_ERR_KEYRING;
+    return read_and_parse(fd, name, keyring_p, why);
 }
