@@ -3,7 +3,8 @@
  * stage_check STAGE SECONDS DIR: a job that stays in one stage for so long,
  * checks its data, and ends well; made for ranks that are killed or stopped
  * meanwhile. Each rank that is well inside the stage leaves a file DIR/RANK with
- * its process id. The last rank is the one to be hit.
+ * its process id. The last rank is the one to be hit. A file DIR/stop ends what
+ * repeats before its time.
  *
  *   idle      after MPI_Init, no message yet; the others wait for one of the
  *             last rank's
@@ -36,6 +37,14 @@ static void announce(void)
         perror(name);
         MPI_Abort(MPI_COMM_WORLD, 2);
     }
+}
+
+static int is_stopped(void)
+{
+    char name[4096];
+
+    snprintf(name, sizeof(name), "%s/stop", dir);
+    return access(name, F_OK) == 0;
 }
 
 /* Signals that only stop and continue cut a sleep short. */
@@ -156,7 +165,7 @@ static void repeat(void (*step)(int round))
         if (round == 2) {
             announce();
         }
-        more = round < 3 || MPI_Wtime() < end;
+        more = round < 3 || (MPI_Wtime() < end && !is_stopped());
         MPI_Bcast(&more, 1, MPI_INT, 0, MPI_COMM_WORLD);
     }
     if (step == rma) {
