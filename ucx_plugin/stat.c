@@ -11,6 +11,8 @@
  */
 #include "plugin.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -98,49 +100,64 @@ static int uct_eesp_stat_find_dir(const char *config, char path[PATH_MAX])
 }
 
 /*
- * Takes away what a dead process of our PID has left; a locked one belongs to
- * another namespace's process of that number.
+ * Takes away what killed processes have left. A page is there from the moment
+ * that it is locked, so one without a lock has no process, in whatever
+ * namespace its number is.
  */
-static int uct_eesp_stat_sweep(int dir, const char *name)
+static void uct_eesp_stat_sweep(int dir)
 {
-    int fd = openat(dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    int swept;
+    struct dirent *entry;
+    DIR *list;
+    int fd;
 
-    if (fd < 0) {
-        return 0;
+    list = fdopendir(openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    while ((list != NULL) && ((entry = readdir(list)) != NULL)) {
+        if (!isdigit((unsigned char)entry->d_name[0])) {
+            continue;
+        }
+
+        fd = openat(dir, entry->d_name,
+                    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        if (fd < 0) {
+            continue;
+        }
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+            unlinkat(dir, entry->d_name, 0);
+        }
+        close(fd);
     }
-
-    swept = (flock(fd, LOCK_EX | LOCK_NB) == 0) &&
-            (unlinkat(dir, name, 0) == 0);
-    close(fd);
-    return swept;
+    if (list != NULL) {
+        closedir(list);
+    }
 }
 
-/* A new file with the first free number, locked. */
+/* A new file with the first free number, which appears locked. */
 static int uct_eesp_stat_create(int dir, char *name, size_t size)
 {
     unsigned number = 0;
+    char self[64];
     int fd;
 
-    for (;;) {
-        snprintf(name, size, "%d.%u", (int)getpid(), number);
-        fd = openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC |
-                               O_NOFOLLOW, 0600);
-        if ((fd >= 0) || (errno != EEXIST) ||
-            (number == UCT_EESP_STAT_NAMES)) {
-            break;
-        }
-        number += !uct_eesp_stat_sweep(dir, name);
+    fd = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return -1;
     }
+
     /* The room is taken now: no store will find the file system full. */
-    if ((fd >= 0) &&
-        ((flock(fd, LOCK_EX | LOCK_NB) != 0) ||
-         ((errno = posix_fallocate(fd, 0, EESP_STAT_FILE)) != 0))) {
-        unlinkat(dir, name, 0);
-        close(fd);
-        fd = -1;
+    if ((flock(fd, LOCK_EX | LOCK_NB) != 0) ||
+        ((errno = posix_fallocate(fd, 0, EESP_STAT_FILE)) != 0)) {
+        goto err;
     }
-    return fd;
+    snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+    do {
+        snprintf(name, size, "%d.%u", (int)getpid(), number++);
+        if (linkat(AT_FDCWD, self, dir, name, AT_SYMLINK_FOLLOW) == 0) {
+            return fd;
+        }
+    } while ((errno == EEXIST) && (number < UCT_EESP_STAT_NAMES));
+err:
+    close(fd);
+    return -1;
 }
 
 /* When this process began, as /proc tells it. */
@@ -354,6 +371,7 @@ static uct_eesp_stat_t *uct_eesp_stat_make(const char *config)
     if (dir < 0) {
         goto err;
     }
+    uct_eesp_stat_sweep(dir);
     stat->fd = uct_eesp_stat_create(dir, name, sizeof(name));
     close(dir);
     if (stat->fd < 0) {
@@ -413,9 +431,14 @@ void uct_eesp_stat_close(uct_eesp_md_t *md)
 void uct_eesp_stat_add(uct_eesp_iface_t *iface)
 {
     uct_eesp_md_t *md = uct_eesp_iface_md(iface);
+    struct eesp_stat_page *page;
 
     ucs_recursive_spin_lock(&md->lock);
     ucs_list_add_tail(&md->ifaces, &iface->list);
+    page = uct_eesp_stat_page(md);
+    if (page != NULL) {
+        uct_eesp_stat_update(md, page);
+    }
     ucs_recursive_spin_unlock(&md->lock);
 }
 

@@ -21,6 +21,7 @@ int keygen_main(int argc, char *argv[]);
 int rotate_main(int argc, char *argv[]);
 int selftest_main(int argc, char *argv[]);
 int show_main(int argc, char *argv[]);
+int stat_main(int argc, char *argv[]);
 
 /* One line on stderr that starts with "eesp: ". */
 void cmd_complain(const char *format, ...)

@@ -14,6 +14,7 @@ static const struct {
     { "keygen", keygen_main, "Make a keyring file with fresh root keys" },
     { "rotate", rotate_main, "Stage, promote or retire a root key" },
     { "grant", grant_main, "Make a keyring for one policy without root keys" },
+    { "stat", stat_main, "Show the processes that send and receive sealed" },
     { "show", show_main, "Show what a keyring holds, without its keys" },
     { "decode", decode_main, "Open captured packets with a keyring" },
     { "encode", encode_main, "Seal payloads with a keyring" },

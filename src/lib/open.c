@@ -368,6 +368,9 @@ accept(struct eesp_lane *lane, const struct eesp_incoming *in,
     opened->payload     = frame.payload;
     opened->length      = frame.length;
     opened->next_header = frame.next_header;
+    if (in->master != lane->policy->send)
+        lane->counters.previous += (unsigned)eesp_master_is_old(
+            lane->policy, (unsigned)in->master);
     return EESP_OK;
 }
 
@@ -424,9 +427,11 @@ int eesp_verify(struct eesp_lane *lane, const void *packet, size_t length,
                 void *scratch, size_t size)
 {
     struct eesp_opened opened = {.payload = NULL};
+    uint64_t previous         = lane->counters.previous;
     int ret = open_packet(lane, packet, length, scratch, size, 0, &opened);
 
     if (ret == EESP_OK)
         explicit_bzero(scratch, length);
+    lane->counters.previous = previous; /* it was not opened */
     return ret;
 }

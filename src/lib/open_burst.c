@@ -24,10 +24,12 @@ static unsigned count_result(struct eesp_lane *lane,
                              struct eesp_open_item *item, int ret)
 {
     item->result = ret;
-    if (ret == EESP_OK)
+    if (ret == EESP_OK) {
         lane->counters.opened++;
-    else
+        lane->counters.opened_bytes += item->opened.length;
+    } else {
         lane->counters.dropped[-ret]++;
+    }
     return ret == EESP_OK;
 }
 

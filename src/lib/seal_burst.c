@@ -71,8 +71,10 @@ static void seal_together(struct eesp_lane *lane, struct waiting *waiting,
                               stage_body(lane, i, p));
     }
     eesp_lanes_seal(lane->lanes, keys);
-    for (i = 0; i < count; i++)
+    for (i = 0; i < count; i++) {
         hand_out(lane, i, &waiting[i].header, waiting[i].item);
+        lane->counters.sealed_bytes += waiting[i].payload;
+    }
     lane->counters.sealed  += count;
     lane->counters.derived += count;
 }

@@ -4,11 +4,12 @@
  * in memory that its user and root can read. No key is in it.
  *
  *     DIRECTORY/PID.NUMBER    mode 0600, flock()ed by the process while it
- *                             lives, removed when the context is closed
+ *                             lives, removed when the context is closed, or
+ *                             by the next process if this one was killed
  *
  * One writer at a time, any number of readers: sequence is odd while somebody
  * writes, and a reader copies until it saw the same even number before and
- * after. Numbers are in the host's byte order, texts end with NUL, times are
+ * after (src/cmd/pages.c does). Numbers are in the host's byte order, texts end with NUL, times are
  * seconds since 1970 UTC, sizes are bytes.
  */
 #ifndef EESP_STAT_PAGE_H
@@ -107,28 +108,6 @@ static inline void eesp_stat_end(struct eesp_stat_page *page)
 {
     __atomic_store_n(&page->sequence, (page->sequence | 1) + 1,
                      __ATOMIC_RELEASE);
-}
-
-/*
- * Copies a page that another process may write: 0 if it is none of ours, else
- * 1. What a process left that died while it wrote is copied as it is.
- */
-static inline int eesp_stat_copy(const struct eesp_stat_page *shared,
-                                 struct eesp_stat_page *copy)
-{
-    uint64_t before;
-    int tries;
-
-    for (tries = 0; tries < 10000; tries++) {
-        before = __atomic_load_n(&shared->sequence, __ATOMIC_ACQUIRE);
-        memcpy(copy, shared, sizeof(*copy));
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        if (before % 2 == 0 &&
-            __atomic_load_n(&shared->sequence, __ATOMIC_RELAXED) == before)
-            break;
-    }
-    return memcmp(copy->magic, EESP_STAT_MAGIC, sizeof(copy->magic)) == 0 &&
-           copy->version == EESP_STAT_VERSION && copy->size == sizeof(*copy);
 }
 
 /*

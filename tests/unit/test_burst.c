@@ -117,9 +117,12 @@ static void there(enum form form, const char *tx, const char *rx)
     for (count = 0; count <= BURST; count++) {
         struct pair p = pair_open(form, tx, rx);
         struct eesp_counters counters;
+        uint64_t bytes = 0;
 
-        for (i = 0; i < count; i++)
+        for (i = 0; i < count; i++) {
             lengths[i] = (i * 67 + count * 11) % (i % 9 == 8 ? 800 : 280);
+            bytes += lengths[i];
+        }
         if (form == LEASED) /* one Session ID for all */
             for (i = 0; i < count; i++)
                 p.to[i].session_id = 7;
@@ -148,8 +151,10 @@ static void there(enum form form, const char *tx, const char *rx)
         }
         eesp_lane_counters(p.tx, &counters);
         assert_int_equal(counters.sealed, count);
+        assert_int_equal(counters.sealed_bytes, bytes);
         eesp_lane_counters(p.rx, &counters);
         assert_int_equal(counters.opened, count);
+        assert_int_equal(counters.opened_bytes, bytes);
         pair_close(&p);
     }
 }

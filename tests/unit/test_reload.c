@@ -119,6 +119,30 @@ static void rotations(void **unused)
     peer_end(&p[1]);
 }
 
+/* What was sealed before its keys became previous is counted, once. */
+static void previous(void **unused)
+{
+    struct peer tx = peer_make(0), rx = peer_make(1);
+    uint8_t packet[2][PACKET];
+    size_t n[2];
+    struct eesp_counters counters;
+
+    (void)unused;
+    n[0] = seal_from(&tx, &rx, 1, packet[0]);
+    n[1] = seal_from(&tx, &rx, 2, packet[1]);
+    assert_int_equal(open_at(&rx, packet[0], n[0]), EESP_OK);
+    eesp_lane_counters(rx.lane, &counters);
+    assert_int_equal(counters.previous, 0);
+    peer_follow(&rx, rx.generation + 1, rx.epoch);
+    assert_int_equal(open_at(&rx, packet[1], n[1]), EESP_OK);
+    assert_int_equal(open_at(&rx, packet[1], n[1]), EESP_DROP_REPLAY);
+    eesp_lane_counters(rx.lane, &counters);
+    assert_int_equal(counters.previous, 1);
+    assert_int_equal(counters.opened_bytes, 2 * sizeof(uint32_t));
+    peer_end(&tx);
+    peer_end(&rx);
+}
+
 /* The key of a generation that has left the ring opens and seals no more. */
 static void retired(void **unused)
 {
@@ -297,6 +321,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rotations),
+        cmocka_unit_test(previous),
         cmocka_unit_test(retired),
         cmocka_unit_test(floor_stays),
         cmocka_unit_test(room_again),
