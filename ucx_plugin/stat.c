@@ -231,6 +231,8 @@ static uint64_t uct_eesp_stat_oldest(uct_eesp_md_t *md)
 
 static void uct_eesp_stat_fill(uct_eesp_md_t *md, struct eesp_stat_page *page)
 {
+    const char *tls = getenv("UCX_TLS");
+
     memset(page, 0, sizeof(*page));
     eesp_stat_begin(page);
     memcpy(page->magic, EESP_STAT_MAGIC, sizeof(page->magic));
@@ -257,6 +259,9 @@ static void uct_eesp_stat_fill(uct_eesp_md_t *md, struct eesp_stat_page *page)
     ucs_strncpy_zero(page->policy, md->info.name, sizeof(page->policy));
     ucs_strncpy_zero(page->keyring, md->keyring_name, sizeof(page->keyring));
     ucs_strncpy_zero(page->offload, "none", sizeof(page->offload));
+    if (tls != NULL) {
+        ucs_strncpy_zero(page->transports, tls, sizeof(page->transports));
+    }
     uct_eesp_stat_fill_ring(md, page);
     eesp_stat_end(page);
 }

@@ -22,6 +22,7 @@ int rotate_main(int argc, char *argv[]);
 int selftest_main(int argc, char *argv[]);
 int show_main(int argc, char *argv[]);
 int stat_main(int argc, char *argv[]);
+int verify_main(int argc, char *argv[]);
 
 /* One line on stderr that starts with "eesp: ". */
 void cmd_complain(const char *format, ...)

@@ -51,6 +51,23 @@ struct decode_streams {
     uint64_t gap_bytes;
 };
 
+/* What was found on one TCP connection: the sink's callbacks fill it. */
+struct stream_tally {
+    uint64_t bytes[2]; /* each direction */
+    bool     ucx;      /* it is one of UCX's */
+    uint64_t packets, opened, bad;
+    uint32_t spi;      /* of the last that opened */
+    unsigned aead;
+    char     what[DECODE_WHERE_MAX + 200]; /* the first that is bad */
+};
+
+/* A connection whose end was seen, or the capture's. */
+struct decode_stream {
+    const uint8_t            (*address)[16]; /* of both ends; IPv4 mapped */
+    const uint16_t            *port;
+    const struct stream_tally *tally;
+};
+
 /* Takes what an input finds. */
 struct decode_sink {
     const struct eesp_keyring *keyring; /* NULL: PSP, not EESP */
@@ -58,6 +75,10 @@ struct decode_sink {
                    const struct decode_packet *packet);
     void (*event)(struct decode_sink *sink, enum decode_event event,
                   const char *where, const char *text);
+    /* May be NULL. */
+    void (*stream)(struct decode_sink *sink,
+                   const struct decode_stream *stream);
+    struct stream_tally *tally; /* of what is told now, NULL: not TCP */
     struct decode_streams streams;
     bool empty_lines; /* each is an empty packet; else they are left out */
 };

@@ -45,6 +45,7 @@ struct connection {
     struct side        side[2];
     enum ucx_verdict   verdict;
     bool               has_bytes;
+    struct stream_tally tally;
 };
 
 struct tcp_table {
@@ -112,6 +113,7 @@ static void deliver(struct connection *connection, struct side *side,
                     size_t length, uint64_t frame, const char *time)
 {
     connection->has_bytes = true;
+    connection->tally.bytes[side != connection->side] += length;
     side->frame = frame;
     if (connection->verdict == UCX_NO)
         return; /* decided while held segments drained */
@@ -204,8 +206,13 @@ static void close_connection(struct connection *connection,
 {
     char where[DECODE_WHERE_MAX];
     struct ucx_place place = { .where = where };
+    struct decode_stream stream = {
+        .address = connection->side[0].address,
+        .port = connection->side[0].port, .tally = &connection->tally,
+    };
     struct side *side;
 
+    sink->tally = &connection->tally;
     for (side = connection->side; side < connection->side + 2; side++) {
         flush(connection, side, sink, 0);
         if (connection->verdict == UCX_UNDECIDED)
@@ -222,6 +229,10 @@ static void close_connection(struct connection *connection,
         sink->streams.ucx_streams++;
     else if (connection->has_bytes)
         sink->streams.other_streams++;
+    connection->tally.ucx = connection->verdict == UCX_YES;
+    if (sink->stream)
+        sink->stream(sink, &stream);
+    sink->tally = NULL;
 }
 
 static bool is_side(const struct side *side, const struct tcp_segment *segment)
@@ -258,6 +269,7 @@ static void init_sides(struct connection *connection,
     }
     connection->verdict = UCX_UNDECIDED;
     connection->has_bytes = false;
+    connection->tally = (struct stream_tally){ .ucx = false };
 }
 
 static struct connection *find(struct tcp_table *table,
@@ -325,8 +337,11 @@ void tcp_add(struct tcp_table *table, const struct tcp_segment *segment)
         side = &connection->side[!is_side(&connection->side[0], segment)];
         data.sequence++; /* the SYN itself has a number */
     }
+    if (connection->verdict == UCX_NO)
+        connection->tally.bytes[side != connection->side] += data.length;
     if (data.length == 0 || connection->verdict == UCX_NO)
         return;
+    table->sink->tally = &connection->tally;
     if (!side->synced) {
         side->synced = true;
         side->first = side->expected = data.sequence;
@@ -338,6 +353,7 @@ void tcp_add(struct tcp_table *table, const struct tcp_segment *segment)
         hold(side, &data);
         flush(connection, side, table->sink, HELD_MAX);
     }
+    table->sink->tally = NULL;
 }
 
 void tcp_finish(struct tcp_table *table)

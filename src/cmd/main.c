@@ -15,6 +15,7 @@ static const struct {
     { "rotate", rotate_main, "Stage, promote or retire a root key" },
     { "grant", grant_main, "Make a keyring for one policy without root keys" },
     { "stat", stat_main, "Show the processes that send and receive sealed" },
+    { "verify", verify_main, "Run a job and prove that it is sealed" },
     { "show", show_main, "Show what a keyring holds, without its keys" },
     { "decode", decode_main, "Open captured packets with a keyring" },
     { "encode", encode_main, "Seal payloads with a keyring" },

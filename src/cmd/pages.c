@@ -37,6 +37,7 @@ static void tame_all(struct eesp_stat_page *p)
     tame(p->name_space, sizeof(p->name_space));
     tame(p->policy, sizeof(p->policy));
     tame(p->offload, sizeof(p->offload));
+    tame(p->transports, sizeof(p->transports));
     tame(p->refused_why, sizeof(p->refused_why));
     tame(p->keyring, sizeof(p->keyring));
     for (i = 0; i < EESP_LEVELS; i++)
@@ -75,6 +76,29 @@ int pages_read_one(int fd, struct eesp_stat_page *page, bool *alive)
     if (!*alive)
         flock(fd, LOCK_UN);
     return 0;
+}
+
+void pages_beside(const struct eesp_stat_page *page,
+                  char text[static sizeof(page->transports)])
+{
+    /* The others reach the process itself and no other. */
+    static const char *const harmless[] = { "eesp", "self", "cuda_copy",
+                                            "rocm_copy" };
+    char list[sizeof(page->transports)], *rest, *name;
+    size_t i, n = sizeof(harmless) / sizeof(harmless[0]);
+
+    text[0] = '\0';
+    memcpy(list, page->transports, sizeof(list));
+    for (name = strtok_r(list, ",", &rest); name;
+         name = strtok_r(NULL, ",", &rest)) {
+        for (i = 0; i < n && strcmp(name, harmless[i]) != 0; i++)
+            ;
+        if (i < n)
+            continue;
+        if (text[0])
+            strcat(text, ",");
+        strcat(text, name);
+    }
 }
 
 static void add(struct pages *pages, int dir, const char *directory,

@@ -30,6 +30,13 @@ struct pages {
 int pages_read(const char *directory, struct pages *pages);
 void pages_free(struct pages *pages);
 
+/*
+ * The transports of other processes' reach that this one may use beside eesp,
+ * in clear: "" if there are none.
+ */
+void pages_beside(const struct eesp_stat_page *page,
+                  char text[static sizeof(page->transports)]);
+
 /* One page through fd, which may have been removed meanwhile: 0, or -1. */
 int pages_read_one(int fd, struct eesp_stat_page *page, bool *alive);
 

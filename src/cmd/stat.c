@@ -155,11 +155,15 @@ static void add_process(struct table *table, const struct page *page)
     }
 }
 
-static void print_refusals(const struct eesp_stat_page *p)
+static void print_remarks(const struct eesp_stat_page *p)
 {
-    char text[TEXT_MAX];
+    char text[TEXT_MAX], beside[sizeof(p->transports)];
     unsigned i, k;
 
+    pages_beside(p, beside);
+    if (beside[0])
+        printf("%d: UCX_TLS=%s lets UCX send in clear, over %s\n", p->pid,
+               p->transports, beside);
     if (p->refused)
         printf("%d: %s%" PRIu64 " new keyring%s not taken, last %s: %s\n",
                p->pid, p->refusing ? "runs on with the last good keys; " : "",
@@ -188,7 +192,7 @@ static void print_table(const struct pages *pages)
     table_print(table, stdout);
     table_free(table);
     for (i = 0; i < pages->count; i++)
-        print_refusals(&pages->page[i].p);
+        print_remarks(&pages->page[i].p);
 }
 
 /* Takes the dead out of pages, and off the disk if they are to be cleaned. */

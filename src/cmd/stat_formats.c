@@ -93,6 +93,7 @@ static json_t *process_json(const struct page *page)
     json_object_set_new(o, "epoch", number(p->epoch));
     json_object_set_new(o, "fips", json_boolean(p->fips));
     json_object_set_new(o, "offload", json_string(p->offload));
+    json_object_set_new(o, "transports", json_string(p->transports));
     json_object_set_new(o, "keyring", json_string(p->keyring));
     json_object_set_new(o, "keyring_serial", number(p->serial));
     json_object_set_new(o, "keyring_drained", number(p->drained));

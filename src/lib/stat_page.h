@@ -9,8 +9,8 @@
  *
  * One writer at a time, any number of readers: sequence is odd while somebody
  * writes, and a reader copies until it saw the same even number before and
- * after (src/cmd/pages.c does). Numbers are in the host's byte order, texts end with NUL, times are
- * seconds since 1970 UTC, sizes are bytes.
+ * after (src/cmd/pages.c does). Numbers are in the host's byte order, texts end
+ * with NUL, times are seconds since 1970 UTC, sizes are bytes.
  */
 #ifndef EESP_STAT_PAGE_H
 #define EESP_STAT_PAGE_H
@@ -73,6 +73,7 @@ struct eesp_stat_page {
     uint32_t epoch;
     char     policy[EESP_POLICY_NAME_MAX + 1];
     char     offload[16]; /* "none" */
+    char     transports[128]; /* UCX_TLS: others beside may carry clear text */
 
     /*
      * ---- with which keys. serial counts the keyrings that were taken, the
