@@ -34,7 +34,7 @@ report $? "there are as many as eesp --help names"
 proposals ke
 proposed "the rest of a word" keygen
 proposals help s
-proposed "help of a subcommand" selftest show
+proposed "help of a subcommand" selftest show stat
 for sub in $subcommands; do
     proposals "$sub" --
     missing=$("$EESP_BIN" "$sub" --help | grep -oE '^ +(-., )?--[a-z0-9-]+' |
