@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * verify_owners: connections and who has them, by the inodes of sockets in
- * /proc/PID/fd and /proc/net/tcp. Everything that was seen once is remembered.
- * This process is the reaper of its descendants, so none of them leaves its
- * tree.
+ * verify_owners: connections and who has them. The job's sockets are found in
+ * /proc/PID/fd and asked for their addresses, each once it is connected: that
+ * is quick, and a connection may last some milliseconds only. Seldom, since the
+ * kernel takes its time, all connections are read from /proc/net/tcp, and what
+ * has nobody is looked for among the other processes. Everything that was seen
+ * once is remembered. This process is the reaper of its descendants, so none
+ * of them leaves its tree.
  */
 #include <dirent.h>
-#include <ifaddrs.h>
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -16,10 +17,11 @@
 
 #include "verify.h"
 #include "verify_processes.h"
+#include "verify_sockets.h"
 
 enum {
     NO_PROCESS = -1,
-    OTHERS_INTERVAL = 200, /* ms between two looks at other processes */
+    ALL_INTERVAL = 200, /* ms between two looks at all connections */
 };
 
 struct socket_owner {
@@ -41,10 +43,12 @@ struct owners {
     size_t                   processes;
     struct socket_owner     *socket; /* at this look */
     size_t                   sockets;
+    struct socket_owner     *settled; /* asked: nothing new will come of it */
+    size_t                   settleds;
     struct connection_owner *connection;
     size_t                   connections;
     unsigned                 alive;
-    uint64_t                 others_at; /* ms, of the last look at others */
+    uint64_t                 all_at; /* ms, of the last look at all */
 };
 
 static void network_of(const char *pid, char name[static 64])
@@ -72,6 +76,7 @@ void owners_free(struct owners *owners)
         return;
     free(owners->process);
     free(owners->socket);
+    free(owners->settled);
     free(owners->connection);
     free(owners);
 }
@@ -105,6 +110,51 @@ static int remember(struct owners *owners, const struct seen *seen,
 
 /* ---- Sockets ------------------------------------------------------------------- */
 
+static void note(struct owners *owners, const struct connection_owner *new);
+
+/* The newest are asked about most. */
+static bool is_settled(const struct owners *owners, uint64_t inode, int process)
+{
+    size_t i = owners->settleds;
+
+    while (i-- > 0) {
+        if (owners->settled[i].inode == inode &&
+            owners->settled[i].process == process)
+            return true;
+    }
+    return false;
+}
+
+static void settle(struct owners *owners, uint64_t inode, int process)
+{
+    owners->settled = cmd_realloc(owners->settled, (owners->settleds + 1) *
+                                  sizeof(*owners->settled));
+    owners->settled[owners->settleds++] =
+        (struct socket_owner){ inode, process };
+}
+
+/* Asks a socket of the job. */
+static void ask(struct owners *owners, uint64_t inode, int process,
+                const char *fd)
+{
+    struct connection_owner new = { .kind = OWNER_JOB, .process = process };
+
+    if (is_settled(owners, inode, process))
+        return;
+    switch (socket_ask(owners->process[process].pid, atoi(fd), new.local,
+                       &new.local_port, new.remote, &new.remote_port)) {
+    case SOCKET_TCP:
+        note(owners, &new);
+        settle(owners, inode, process);
+        break;
+    case SOCKET_OTHER:
+        settle(owners, inode, process);
+        break;
+    case SOCKET_NOT_YET:
+        break;
+    }
+}
+
 static void read_sockets(struct owners *owners, const char *pid, int process)
 {
     char path[300], target[64];
@@ -127,6 +177,8 @@ static void read_sockets(struct owners *owners, const char *pid, int process)
                                      sizeof(*owners->socket));
         owners->socket[owners->sockets++] =
             (struct socket_owner){ inode, process };
+        if (process != NO_PROCESS)
+            ask(owners, inode, process, entry->d_name);
     }
     if (dir)
         closedir(dir);
@@ -169,26 +221,6 @@ static struct owner who_has(const struct owners *owners, uint64_t inode,
 
 /* ---- Connections ---------------------------------------------------------------- */
 
-/* Digits of /proc/net/tcp: words of four bytes, each in host order. */
-static bool parse_address(const char *text, uint8_t address[static 16])
-{
-    size_t words = strlen(text) / 8, i;
-    char word[9] = { 0 };
-    uint32_t value;
-
-    if (words != 1 && words != 4)
-        return false;
-    memset(address, 0, 16);
-    if (words == 1)
-        address[10] = address[11] = 0xff;
-    for (i = 0; i < words; i++) {
-        memcpy(word, text + 8 * i, 8);
-        value = (uint32_t)strtoul(word, NULL, 16);
-        memcpy(address + (words == 1 ? 12 : 4 * i), &value, sizeof(value));
-    }
-    return true;
-}
-
 static void note(struct owners *owners, const struct connection_owner *new)
 {
     struct connection_owner *known;
@@ -230,8 +262,8 @@ static unsigned read_connections(struct owners *owners, const char *path,
         if (sscanf(line, " %*d: %39[0-9A-F]:%x %39[0-9A-F]:%x %x %*x:%*x "
                    "%*x:%*x %*x %u %*d %" SCNu64, local, &ports[0], remote,
                    &ports[1], &state, &uid, &inode) != 7 || inode == 0 ||
-            !parse_address(local, new.local) ||
-            !parse_address(remote, new.remote))
+            !socket_parse_address(local, new.local) ||
+            !socket_parse_address(remote, new.remote))
             continue;
         for (i = 0; i < users_count; i++)
             others &= users[i] != uid;
@@ -275,10 +307,20 @@ static unsigned attribute(struct owners *owners, const struct seen *list,
            read_connections(owners, "/proc/self/net/tcp6", users, n);
 }
 
-/*
- * The job's own processes come first, since theirs may be gone at the next
- * look; all others are asked only if somebody is missing, and seldom.
- */
+/* Asks all other processes, too. */
+static void look_at_others(struct owners *owners, const struct seen *ours,
+                           size_t ours_count)
+{
+    struct seen *list;
+    size_t count;
+
+    list = processes_read(&count);
+    processes_mark(list, count, owners->self);
+    look_at(owners, list, count, false);
+    attribute(owners, ours, ours_count);
+    free(list);
+}
+
 void owners_sample(struct owners *owners)
 {
     struct seen *list;
@@ -286,8 +328,7 @@ void owners_sample(struct owners *owners)
     uint64_t at;
     size_t count, i;
 
-    list = processes_read(&count);
-    processes_mark(list, count, owners->self);
+    list = processes_read_ours(owners->self, &count);
     owners->alive = 0;
     for (i = 0; i < count; i++)
         owners->alive += list[i].ours;
@@ -295,54 +336,15 @@ void owners_sample(struct owners *owners)
     look_at(owners, list, count, true);
     clock_gettime(CLOCK_MONOTONIC, &now);
     at = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-    if (attribute(owners, list, count) &&
-        at >= owners->others_at + OTHERS_INTERVAL) {
-        owners->others_at = at;
-        look_at(owners, list, count, false);
-        attribute(owners, list, count);
+    if (at >= owners->all_at + ALL_INTERVAL) {
+        owners->all_at = at;
+        if (attribute(owners, list, count))
+            look_at_others(owners, list, count);
     }
     free(list);
 }
 
 /* ---- Answers ---------------------------------------------------------------------- */
-
-static bool is_any(const uint8_t address[16])
-{
-    static const uint8_t v4[16] = { [10] = 0xff, [11] = 0xff }, v6[16];
-
-    return memcmp(address, v4, 16) == 0 || memcmp(address, v6, 16) == 0;
-}
-
-/* Whether it is an address of this host. */
-static bool is_local(const uint8_t address[16])
-{
-    static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-    struct ifaddrs *list, *each;
-    uint8_t mine[16];
-    bool local = memcmp(address, mapped, 12) == 0 && address[12] == 127;
-
-    if (local || getifaddrs(&list) != 0)
-        return true; /* not known is not another host */
-    for (each = list; each && !local; each = each->ifa_next) {
-        if (!each->ifa_addr)
-            continue;
-        if (each->ifa_addr->sa_family == AF_INET) {
-            const void *in = each->ifa_addr;
-
-            memcpy(mine, mapped, 12);
-            memcpy(mine + 12, &((const struct sockaddr_in *)in)->sin_addr, 4);
-        } else if (each->ifa_addr->sa_family == AF_INET6) {
-            const void *in = each->ifa_addr;
-
-            memcpy(mine, &((const struct sockaddr_in6 *)in)->sin6_addr, 16);
-        } else {
-            continue;
-        }
-        local = memcmp(mine, address, sizeof(mine)) == 0;
-    }
-    freeifaddrs(list);
-    return local;
-}
 
 struct owner owners_find(const struct owners *owners, const uint8_t local[16],
                          uint16_t local_port, const uint8_t remote[16],
@@ -364,11 +366,11 @@ struct owner owners_find(const struct owners *owners, const uint8_t local[16],
         }
         /* Too short to be seen, but somebody listened at that end. */
         if (c->remote_port == 0 &&
-            (is_any(c->local) || memcmp(c->local, local, 16) == 0))
+            (socket_is_any(c->local) || memcmp(c->local, local, 16) == 0))
             best = c;
     }
     if (!best)
-        return (struct owner){ .kind = is_local(local) ? OWNER_UNKNOWN
+        return (struct owner){ .kind = socket_is_local(local) ? OWNER_UNKNOWN
                                                        : OWNER_REMOTE };
     return (struct owner){ .kind = best->kind,
                            .process = best->process == NO_PROCESS

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* verify_processes: who descends from this process, by /proc/PID/stat. */
+/*
+ * verify_processes: who descends from this process, by /proc/PID/task/TID/children
+ * or, in kernels without it, /proc/PID/stat of all.
+ */
 #include "verify_processes.h"
 
 #include <ctype.h>
@@ -51,6 +54,69 @@ static bool read_stat(const char *pid, struct seen *seen)
     return true;
 }
 
+static struct seen *add(struct seen *list, size_t *count,
+                        const struct seen *seen)
+{
+    list = cmd_realloc(list, (*count + 1) * sizeof(*list));
+    list[(*count)++] = *seen;
+    return list;
+}
+
+/* Adds the children of one thread: false if the kernel does not tell. */
+static bool add_children_of(const char *pid, const char *thread,
+                            struct seen **list, size_t *count)
+{
+    struct seen seen = { .ours = true };
+    char path[300], child[16];
+    FILE *file;
+
+    snprintf(path, sizeof(path), "/proc/%s/task/%s/children", pid, thread);
+    file = fopen(path, "re");
+    if (!file)
+        return false;
+    while (fscanf(file, "%15s", child) == 1) {
+        if (read_stat(child, &seen))
+            *list = add(*list, count, &seen);
+    }
+    fclose(file);
+    return true;
+}
+
+static bool add_children(pid_t parent, struct seen **list, size_t *count)
+{
+    struct dirent *entry;
+    bool told = false;
+    char pid[16], path[300];
+    DIR *tasks;
+
+    snprintf(pid, sizeof(pid), "%d", (int)parent);
+    snprintf(path, sizeof(path), "/proc/%s/task", pid);
+    tasks = opendir(path);
+    while (tasks && (entry = readdir(tasks)) != NULL) {
+        if (isdigit((unsigned char)entry->d_name[0]))
+            told |= add_children_of(pid, entry->d_name, list, count);
+    }
+    if (tasks)
+        closedir(tasks);
+    return told;
+}
+
+struct seen *processes_read_ours(pid_t self, size_t *count)
+{
+    struct seen *list = NULL;
+    size_t i;
+
+    *count = 0;
+    if (!add_children(self, &list, count)) {
+        list = processes_read(count);
+        processes_mark(list, *count, self);
+        return list;
+    }
+    for (i = 0; i < *count; i++)
+        add_children(list[i].pid, &list, count);
+    return list;
+}
+
 struct seen *processes_read(size_t *count)
 {
     struct seen *list = NULL, seen = { .ours = false };
@@ -62,8 +128,7 @@ struct seen *processes_read(size_t *count)
         if (!isdigit((unsigned char)entry->d_name[0]) ||
             !read_stat(entry->d_name, &seen))
             continue;
-        list = cmd_realloc(list, (*count + 1) * sizeof(*list));
-        list[(*count)++] = seen;
+        list = add(list, count, &seen);
     }
     if (proc)
         closedir(proc);

@@ -15,6 +15,9 @@ struct seen {
 
 /* All of them; to be freed. */
 struct seen *processes_read(size_t *count);
+/* Those that descend from self, and perhaps others that are not ours. Quick,
+ * since a process may be there for some milliseconds only. To be freed. */
+struct seen *processes_read_ours(pid_t self, size_t *count);
 /* Marks those that descend from self as ours. */
 void processes_mark(struct seen *list, size_t count, pid_t self);
 /* Users that ours run as, max at most: their number. */
