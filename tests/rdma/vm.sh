@@ -24,11 +24,13 @@
 #
 #   tests/rdma/vm.sh run ibv_devinfo
 #
+# /tmp and /run are the guest's own, but for this source tree if it is there.
 # RDMA_VM_DIR is where kernel and initramfs are kept (default build/rdma-vm).
 
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-vm=${RDMA_VM_DIR:-$here/../../build/rdma-vm}
+tree=$(cd "$here/../.." && pwd)
+vm=${RDMA_VM_DIR:-$tree/build/rdma-vm}
 boot_limit=100 # seconds for boot and end, on a busy machine
 
 fail() {
@@ -96,6 +98,7 @@ boot() {
         -append "console=ttyS0 quiet panic=-1 nokaslr mitigations=off no_timer_check tsc=reliable" \
         -virtfs local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap \
         -virtfs "local,path=$dir,mount_tag=vm,security_model=none" \
+        -virtfs "local,path=$tree,mount_tag=tree,security_model=none,readonly=on,multidevs=remap" \
         "$@" >"$dir/qemu" 2>&1 </dev/null
 }
 
@@ -104,6 +107,8 @@ prepare() {
     mkdir -p "$1" || exit 125
     printf '%s' "$3" >"$1/command"
     cat >"$1/start" <<START
+[ -e "$here/guest.sh" ] || { mkdir -p "$tree" && mount -t 9p \
+    -o trans=virtio,version=9p2000.L,msize=512000,ro,cache=loose tree "$tree"; }
 . "$here/guest.sh" && $2 || exit 125
 touch /run/vm/started
 cd "$PWD" || exit 125
@@ -222,7 +227,7 @@ pair,2)
     pair "$1" "$2"
     ;;
 *)
-    sed -n '4,28s/^# \{0,1\}//p' "$0"
+    sed -n '4,29s/^# \{0,1\}//p' "$0"
     [ "$what" = --help ] || [ "$what" = -h ] || exit 2
     ;;
 esac
