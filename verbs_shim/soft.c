@@ -12,12 +12,13 @@
  */
 #include <errno.h>
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "aead.h"
+#include "backends.h"
 #include "bytes.h"
-#include "crypto_context.h"
 #include "eesp.h"
 #include "secret.h"
 
@@ -54,12 +55,16 @@ static int soft_probe(struct ibv_context *ctx, struct vcc_caps *caps)
 {
     (void)ctx; /* the CPU needs no device */
     memset(caps, 0, sizeof(*caps));
-    if (eesp_aead_find(EESP_AEAD_AES_256_GCM, NULL) == NULL)
+    if (eesp_aead_find(EESP_AEAD_AES_256_GCM, NULL) == NULL) {
+        snprintf(caps->why, sizeof(caps->why),
+                 "soft: no AES-256-GCM passed its self-test: eesp selftest");
         return -EOPNOTSUPP;
-    caps->props     = VCC_CONF | VCC_INTEG | VCC_REPLAY;
-    caps->algs      = VCC_AES_256_GCM;
-    caps->max_keys  = MAX_KEYS;
-    caps->len_align = 1;
+    }
+    caps->props      = vcc_soft.props;
+    caps->algs       = VCC_AES_256_GCM;
+    caps->max_keys   = MAX_KEYS;
+    caps->len_align  = 1;
+    caps->max_length = VCC_RECORD_MAX;
     return 0;
 }
 
@@ -151,7 +156,7 @@ static int soft_key_destroy(struct vcc_key *key)
 
 static int soft_attach(struct vcc_key *key, struct ibv_qp *qp,
                        const struct ibv_sge *sge, int count, uint64_t unit0,
-                       enum vcc_direction direction, struct vcc_mem **mem_p)
+                       unsigned direction, struct vcc_mem **mem_p)
 {
     struct vcc_mem *mem;
 
@@ -270,6 +275,8 @@ static int soft_open_rec(struct vcc_mem *mem, const uint8_t *aad,
 
 const struct vcc_backend vcc_soft = {
     .name        = "soft",
+    .id          = VCC_ID_SOFT,
+    .props       = VCC_CONF | VCC_INTEG | VCC_REPLAY,
     .probe       = soft_probe,
     .open        = soft_open,
     .close       = soft_close,

@@ -15,7 +15,8 @@ report $? "make install"
 root=$work/root$prefix
 
 for file in bin/eesp lib/libeesp.so lib/libeesp.so.0 include/eesp.h \
-    lib/pkgconfig/libeesp.pc \
+    lib/pkgconfig/libeesp.pc lib/libeesp_verbs.so lib/libeesp_verbs.so.0 \
+    include/eesp_verbs.h lib/pkgconfig/libeesp_verbs.pc \
     share/bash-completion/completions/eesp; do
     [ -e "$root/$file" ]
     report $? "installed: $file"

@@ -9,6 +9,7 @@ set -u
 : "${top_builddir:=.}"
 objects=$top_builddir/src/lib/.libs/libeesp_internal.a
 library=$top_builddir/src/lib/.libs/libeesp.so
+verbs=$top_builddir/verbs_shim/.libs/libeesp_verbs.so
 plugin=$top_builddir/ucx_plugin/.libs/libuct_eesp.so.0
 failed=0
 
@@ -41,6 +42,12 @@ refuse "libeesp opens sockets" "$(echo "$calls" | grep -E \
 refuse "libeesp uses unfetched algorithms" "$(echo "$calls" | grep -E \
     '^EVP_(aes|chacha20|sha[0-9])')"
 refuse "libeesp exports" "$(exported "$library" | grep -v '^eesp_')"
+
+refuse "libeesp_verbs exports" "$(exported "$verbs" | grep -v '^vcc_')"
+refuse "libeesp_verbs prints" "$(undefined -D "$verbs" | grep -E \
+    '^(v?f?printf|v?dprintf|f?puts|perror|fwrite)(_chk)?$')"
+# Found at run time, so that it starts where there is none.
+refuse "libeesp_verbs needs" "$(readelf -d "$verbs" | grep NEEDED | grep mlx5)"
 
 if [ ! -f "$plugin" ]; then
     [ $failed = 0 ] || exit 1

@@ -11,7 +11,7 @@
 export PYTHONDONTWRITEBYTECODE=1
 source=$(cd "$tests_dir/.." && pwd)
 man=$source/man
-pages=(eesp.1 eesp-keyring.5 uct_eesp.7)
+pages=(eesp.1 libeesp_verbs.3 eesp-keyring.5 uct_eesp.7)
 need "manual pages" mandoc man python3 jq "$EESP_BIN"
 
 # same NAME WANT GOT: two files hold the same lines, in whatever order.

@@ -308,8 +308,10 @@ static void test_attach_refusals(void **state)
                      -EOPNOTSUPP);
     assert_int_equal(p->b->attach(p->tx_key, NULL, NULL, 0, 7, VCC_TX, &mem),
                      -EINVAL);
+    assert_int_equal(p->b->attach(p->tx_key, NULL, NULL, 0, 0, 3, &mem),
+                     -EINVAL);
     assert_int_equal(p->b->attach(p->tx_key, NULL, NULL, 0, 0,
-                                  (enum vcc_direction)3, &mem), -EINVAL);
+                                  VCC_TX | VCC_REMOTE, &mem), -EINVAL);
 }
 
 static void test_key_refusals(void **state)
@@ -389,18 +391,6 @@ static void test_fork(void **state)
     assert_int_equal(seal(p, "x", 1, record, sizeof(record), &length), 0);
 }
 
-static void test_pick(void **state)
-{
-    (void)state;
-    assert_ptr_equal(vcc_pick(NULL, VCC_CONF), &vcc_soft);
-    assert_ptr_equal(vcc_pick(NULL, VCC_CONF | VCC_INTEG | VCC_REPLAY),
-                     &vcc_soft);
-    assert_null(vcc_pick(NULL, VCC_RX_DIRECT));
-    assert_null(vcc_pick(NULL, VCC_CONF | VCC_RX_DIRECT));
-    assert_null(vcc_pick(NULL, 1u << 31));
-    assert_null(vcc_pick(NULL, 0));
-}
-
 #define PAIR_TEST(_name) cmocka_unit_test_setup_teardown(_name, setup, teardown)
 
 int main(void)
@@ -421,7 +411,6 @@ int main(void)
         PAIR_TEST(test_busy),
         PAIR_TEST(test_key_cap),
         PAIR_TEST(test_fork),
-        cmocka_unit_test(test_pick),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
