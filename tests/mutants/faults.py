@@ -89,7 +89,7 @@ FAULTS = [
      "nonce[i] = header[4 + i] ^ mask[i];", "nonce[i] = header[4 + i];", "tss"),
     ("TSS: key of the epoch before", "tss_keys.c",
      "cipher->name.epoch == name->epoch && cipher->name.ssi",
-     "cipher->name.ssi", "tss"),
+     "cipher->name.ssi", "tss_ends"),
     ("replay not committed", "open.c",
      "eesp_replay_commit(lane->replay, in->entry, &in->source,\n"
      "                           in->header.sequence);",
@@ -119,7 +119,7 @@ FAULTS = [
     ("a client's grant opens other clients", "open.c",
      "return granted->client ==", "return 1 || granted->client ==", "granted"),
     ("padding not checked", "frame.c", "if (others != 0 || body % 4 != 0 ||",
-     "if (body % 4 != 0 ||", "seal_open policy"),
+     "if (body % 4 != 0 ||", "lane_peers"),
     ("more readable bytes than agreed", "open.c",
      "header->crypt_offset <= policy->crypt_offset_max", "1", "options"),
     ("any proxy speaks for any domain", "keyring_proxies.c",

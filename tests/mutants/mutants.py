@@ -91,6 +91,22 @@ class Tree:
             raise LinkError(out.stdout)
         return f"{lib}/libeesp.a"
 
+    def users(self, header, lib):
+        """Sources and tests that include a header, also by another one."""
+        files = {f: set(re.findall(r'^#include "(?:.*/)?([^"/]+)"',
+                                   open(f).read(), re.M))
+                 for f in [*self.sources(lib), *self.tests(),
+                           *glob.glob(f"{lib}/*.h"),
+                           *glob.glob(f"{SOURCE}/tests/unit/*.h")]}
+        names = {header}
+        while True:
+            more = {os.path.basename(f) for f, includes in files.items()
+                    if includes & names} - names
+            if not more:
+                return [f for f in files if f.endswith(".c") and
+                        os.path.basename(f) in names]
+            names |= more
+
     def tests(self, name=""):
         """Tests, or those that include the source name."""
         files = [f"{SOURCE}/tests/unit/test_{p}.c" for p in self.programs]
@@ -150,7 +166,7 @@ class Tree:
                 f.write(text.replace(old, new))
             changed = [f"{lib}/{name}", *self.tests(name)]
             if name.endswith(".h"):
-                changed = self.sources(lib) + self.tests()
+                changed = self.users(name, lib)
             error = self.compile_all(changed, lib, lib)
             if error:
                 return None, f"does not build: {error}"
