@@ -15,7 +15,7 @@ packages_build="build-essential autoconf automake libtool pkg-config dpkg-dev
 packages_run="tcpdump ucx-utils iproute2 util-linux"
 # shellcheck disable=SC2034
 packages_test="libcmocka-dev python3 python3-cryptography
-    python3-cryptography-vectors jq procps keyutils systemd shellcheck
+    python3-cryptography-vectors jq procps keyutils munge systemd shellcheck
     faketime python3-prometheus-client
     mandoc man-db tshark libasan8 libubsan1 qemu-user gcovr clang libclang-rt-dev valgrind"
 # For guests with an RDMA device; without them those tests are skipped.

@@ -17,7 +17,8 @@ ucs_config_field_t uct_eesp_md_config_table[] = {
 
     {"KEYRING", "/etc/eesp/keyring.jwks",
      "Where the root keys and policies are, see eesp-keyring(5): a file that\n"
-     "is private to its owner, fd:N, credential:NAME or keyring:NAME.",
+     "is private to its owner, fd:N, credential:NAME, keyring:NAME,\n"
+     "munge:[FILE] or exec:COMMAND.",
      ucs_offsetof(uct_eesp_md_config_t, keyring), UCS_CONFIG_TYPE_STRING},
 
     {"POLICY", "auto",

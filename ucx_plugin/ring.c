@@ -63,9 +63,8 @@ ucs_status_t uct_eesp_ring_load(uct_eesp_md_t *md)
     struct eesp_keyring *keyring;
     char why[EESP_WHY_LEN];
 
-    /* Looked at before: what changes in between is seen as a change. */
-    eesp_source_look(md->keyring_name, &md->ring_seen);
-    if (eesp_source_load(md->keyring_name, &keyring, why) != EESP_OK) {
+    if (eesp_source_load(md->keyring_name, &md->ring_seen, &keyring, why) !=
+        EESP_OK) {
         uct_eesp_refuse("UCX_EESP_KEYRING: %s", why);
         return UCS_ERR_INVALID_PARAM;
     }
@@ -131,7 +130,8 @@ static void uct_eesp_ring_follow(uct_eesp_md_t *md)
     char why[EESP_WHY_LEN];
     uct_eesp_ring_t *ring;
 
-    if ((eesp_source_load(md->keyring_name, &next, why) != EESP_OK) ||
+    if ((eesp_source_load(md->keyring_name, &md->ring_seen, &next,
+                          why) != EESP_OK) ||
         (eesp_keyring_follows(md->ring->keyring, next, md->keyring_name,
                               why) != EESP_OK) ||
         (uct_eesp_ring_try(md, md->ring->keyring, next, why) != EESP_OK)) {
@@ -162,13 +162,9 @@ static int uct_eesp_ring_turns_stale(uct_eesp_ring_t *ring)
 static void uct_eesp_ring_timer(int id, ucs_event_set_types_t events, void *arg)
 {
     uct_eesp_md_t *md = arg;
-    struct eesp_source_seen seen;
 
-    eesp_source_look(md->keyring_name, &seen);
-
-    if ((memcmp(&seen, &md->ring_seen, sizeof(seen)) != 0) ||
+    if (eesp_source_changed(md->keyring_name, &md->ring_seen) ||
         uct_eesp_ring_turns_stale(md->ring)) {
-        md->ring_seen = seen;
         uct_eesp_ring_follow(md);
     }
 }

@@ -87,7 +87,7 @@ struct eesp_keyring *cmd_load_keyring(const char *path, const char **path_p)
     if (!path || !*path)
         path = CMD_DEFAULT_KEYRING;
     *path_p = path;
-    if (eesp_source_load(path, &keyring, why) != EESP_OK) {
+    if (eesp_source_load(path, NULL, &keyring, why) != EESP_OK) {
         cmd_complain("%s", why);
         keyring = NULL;
     }

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "command.h"
+#include "munge.h"
 #include "user_key.h"
 
 /* What follows the prefix, or NULL if name has another one. */
@@ -52,14 +54,13 @@ static const char *credential_path(const char *credential, char path[PATH_MAX])
     return length < PATH_MAX ? NULL : "CREDENTIALS_DIRECTORY is too long";
 }
 
-int eesp_source_load(const char *name, struct eesp_keyring **keyring_p,
-                     char why[EESP_WHY_LEN])
+static int load(const char *name, struct eesp_source_seen *seen,
+                struct eesp_keyring **keyring_p, char why[EESP_WHY_LEN])
 {
     const char *rest, *wrong;
     char path[PATH_MAX];
     int fd;
 
-    *keyring_p = NULL;
     if ((rest = after(name, "fd:")) != NULL) {
         fd = number(rest);
         return fd < 0 ? refuse(why, name, "not the number of a descriptor") :
@@ -72,25 +73,26 @@ int eesp_source_load(const char *name, struct eesp_keyring **keyring_p,
     }
     if ((rest = after(name, "keyring:")) != NULL)
         return eesp_user_key_load(rest, name, keyring_p, why);
+    if ((rest = after(name, "munge:")) != NULL)
+        return eesp_munge_load(rest, name, keyring_p, why);
+    if ((rest = after(name, "exec:")) != NULL)
+        return eesp_command_load(rest, name, seen, keyring_p, why);
     return eesp_keyring_load(name, keyring_p, why);
 }
 
-void eesp_source_look(const char *name, struct eesp_source_seen *seen)
+static void look_at_file(const char *name, struct eesp_source_seen *seen)
 {
     char path[PATH_MAX];
     const char *rest;
     struct stat st;
     int ret;
 
-    memset(seen, 0, sizeof(*seen));
-    if ((rest = after(name, "keyring:")) != NULL) {
-        eesp_user_key_look(rest, seen);
-        return;
-    }
     if ((rest = after(name, "fd:")) != NULL)
         ret = fstat(number(rest), &st);
     else if ((rest = after(name, "credential:")) != NULL)
         ret = credential_path(rest, path) ? -1 : stat(path, &st);
+    else if ((rest = after(name, "munge:")) != NULL)
+        ret = stat(rest, &st);
     else
         ret = stat(name, &st);
     if (ret == 0) {
@@ -100,4 +102,36 @@ void eesp_source_look(const char *name, struct eesp_source_seen *seen)
         seen->modified = st.st_mtim;
         seen->changed  = st.st_ctim;
     }
+}
+
+int eesp_source_load(const char *name, struct eesp_source_seen *seen,
+                     struct eesp_keyring **keyring_p, char why[EESP_WHY_LEN])
+{
+    struct eesp_source_seen ignored;
+
+    *keyring_p = NULL;
+    if (seen == NULL)
+        seen = &ignored;
+    memset(seen, 0, sizeof(*seen));
+    if (!after(name, "exec:")) /* it would run twice */
+        (void)eesp_source_changed(name, seen);
+    return load(name, seen, keyring_p, why);
+}
+
+int eesp_source_changed(const char *name, struct eesp_source_seen *seen)
+{
+    struct eesp_source_seen old = *seen;
+    const char *rest;
+
+    if ((rest = after(name, "exec:")) != NULL) {
+        eesp_command_look(rest, seen);
+        old.rests_until = seen->rests_until; /* not of the content */
+    } else {
+        memset(seen, 0, sizeof(*seen)); /* all zero: nothing is there */
+        if ((rest = after(name, "keyring:")) != NULL)
+            eesp_user_key_look(rest, seen);
+        else
+            look_at_file(name, seen);
+    }
+    return memcmp(&old, seen, sizeof(old)) != 0;
 }

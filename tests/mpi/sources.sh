@@ -2,15 +2,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # sources.sh: jobs whose keyring comes from a descriptor, a credential's
-# directory, the links of a Secret volume or a key of the kernel, each replaced
-# while the job exchanges checked data; and replaced by garbage.
+# directory, the links of a Secret volume, a key of the kernel, a credential of
+# MUNGE or a program, each replaced while the job exchanges checked data; and
+# replaced by garbage. Behind munge: stands a granted keyring.
 #
 # shellcheck source=tests/lib/common.sh
 . "$(dirname "$0")/../lib/common.sh"
+# shellcheck source=tests/lib/munged.sh
+. "$tests_dir/lib/munged.sh"
 
 program=$top_builddir/tests/mpi/stage_check
 ring=$work/keyring.jwks
 np=2
+RUN_TIMEOUT=400
 need "keyrings from their sources" mpirun "$program" "$EESP_PLUGIN" "$EESP_BIN"
 
 # job SOURCE [COMMAND...]: starts one, returns when it exchanges.
@@ -20,7 +24,7 @@ job() {
     mkdir "$work/ranks"
     run_mpi "$np" UCX_TLS=eesp UCX_EESP_LOWER=tcp UCX_LOG_LEVEL=info \
         UCX_EESP_KEYRING="$1" UCX_EESP_RELOAD_INTERVAL=10ms -- "${@:2}" \
-        "$program" flood 45 "$work/ranks" &
+        "$program" flood 300 "$work/ranks" &
     running=$!
     background=("$running")
     for _ in {1..300}; do
@@ -49,11 +53,22 @@ put_volume() { # as kubelet does it: a new directory, and one link swapped
         ln -s "$version" "$work/volume/..new" &&
         mv -T "$work/volume/..new" "$work/volume/..data"
 }
+put_munge() {
+    local carried=$1
+    if "$EESP_BIN" grant --keyring "$1" --policy ranks --force \
+        --out "$work/granted" 2>/dev/null; then
+        carried=$work/granted
+    fi
+    munge --socket "$EESP_MUNGE_SOCKET" --restrict-uid "$(id -u)" \
+        --cipher aes256 --input "$carried" --output "$work/credential.new" &&
+        mv "$work/credential.new" "$work/credential"
+}
+put_printed() { cp "$1" "$work/printed.new" && mv "$work/printed.new" "$work/printed"; }
 put_key() { keyctl padd user "$key" @u <"$1" >/dev/null; }
 
 # said COUNT PATTERN: waits until the ranks have said it so often.
 said() {
-    for _ in {1..100}; do
+    for _ in {1..900}; do # exec: rests up to a minute
         [ "$(cat "$out" "$err" | grep -c "$2")" -lt "$1" ] || return 0
         sleep 0.1
     done
@@ -90,6 +105,9 @@ run() {
     status=$?
     [ "$status" -eq 0 ] && grep -q '^stage_check: flood ok' "$out"
     report $? "$name: nothing is lost" "exit status $status"
+    # [host:process:thread]: 0 would be the program's own.
+    ! cat "$out" "$err" | grep 'was replaced' | grep -qv ':a\]'
+    report $? "$name: it is read in UCX's thread alone"
 }
 
 # mpirun closes what a rank would inherit: each opens it on its own.
@@ -110,7 +128,7 @@ run "Secret volume" put_volume "$work/volume/ring"
 
 # @u: each rank may be in a session of its own.
 key=eesp-test-$$
-trap 'keyctl purge user "$key" >/dev/null 2>&1; cleanup' EXIT
+trap 'keyctl purge user "$key" >/dev/null 2>&1; remove_munged; cleanup' EXIT
 echo none >"$work/none"
 if ! command -v keyctl >/dev/null; then
     skip "keyring:" "no keyctl: apt-get install keyutils"
@@ -119,4 +137,11 @@ elif ! { put_key "$work/none" && keyctl request user "$key"; } >/dev/null 2>&1; 
 else
     run "keyring:" put_key "keyring:$key"
 fi
+
+if ! start_munged; then
+    skip "munge:" "no munged: apt-get install munge"
+else
+    run "munge:" put_munge "munge:$work/credential"
+fi
+run "exec:" put_printed "exec:/bin/cat $work/printed"
 finish
