@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "../job/names.h"
 #include "eesp.h"
 
 enum { CMD_OK = 0, CMD_FAILED = 1, CMD_USAGE = 2 }; /* exit codes */
@@ -19,6 +20,7 @@ int encode_main(int argc, char *argv[]);
 int grant_main(int argc, char *argv[]);
 int keygen_main(int argc, char *argv[]);
 int rotate_main(int argc, char *argv[]);
+int run_main(int argc, char *argv[]);
 int selftest_main(int argc, char *argv[]);
 int show_main(int argc, char *argv[]);
 int stat_main(int argc, char *argv[]);
@@ -55,8 +57,6 @@ char *cmd_printf(const char *format, ...)
 
 #define TEXT_MAX 96 /* all selectors take 77 */
 
-const char *text_kdf(unsigned id);
-const char *text_aead(unsigned id);
 const char *text_replay(enum eesp_replay replay);
 /* "source,destination" */
 const char *text_selectors(unsigned selectors, char text[static TEXT_MAX]);

@@ -6,9 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../job/granted.h"
 #include "keygen.h"
-
-enum { KEY_TEXT = 88 };
 
 struct order {
     const char *path, *policy, *out;
@@ -36,95 +35,6 @@ static void print_help(void)
         "  eesp grant --keyring keyring.jwks --policy ranks --out job.jwks\n"
         "  eesp grant --policy storage --client 42 --out client-42.jwks\n",
         CMD_DEFAULT_KEYRING);
-}
-
-static json_t *generations_json(const struct eesp_policy_info *info,
-                                const struct eesp_grant *grant)
-{
-    json_t *object = json_object();
-    unsigned level;
-
-    for (level = 0; level < EESP_LEVELS; level++)
-        if (info->levels & 1u << level)
-            json_object_set_new(
-                object, eesp_level_name((enum eesp_level)level),
-                json_integer((json_int_t)grant->generations[level]));
-    return object;
-}
-
-static json_t *grant_json(const struct order *order,
-                          const struct eesp_policy_info *info,
-                          const struct eesp_grant *grant)
-{
-    char k[KEY_TEXT], kid[EESP_KEY_ID_MAX + 1];
-    json_t *key;
-
-    snprintf(kid, sizeof(kid), "grant-%u", info->spi);
-    keygen_base64url(grant->key, grant->length, k);
-    key = json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:s,s:o,s:s}", "kty", "oct",
-                    "kid", kid, "k", k, "eesp_level", "master", "eesp_spi",
-                    (json_int_t)info->spi, "eesp_kdf", text_kdf(grant->kdf),
-                    "eesp_aead", text_aead(grant->aead), "eesp_generations",
-                    generations_json(info, grant), "eesp_state",
-                    eesp_key_state_name(grant->state));
-    if (grant->not_before)
-        json_object_set_new(key, "nbf",
-                            json_integer((json_int_t)grant->not_before));
-    if (grant->expires)
-        json_object_set_new(key, "exp",
-                            json_integer((json_int_t)grant->expires));
-    if (order->has_client)
-        json_object_set_new(key, "eesp_client",
-                            json_integer((json_int_t)order->client));
-    explicit_bzero(k, sizeof(k));
-    return key;
-}
-
-/* A key for each tuple that the rings hold; one of them must send. */
-static int add_keys(const struct order *order,
-                    const struct eesp_policy *policy, json_t *keys)
-{
-    struct eesp_grant grant;
-    bool current = false;
-    unsigned i;
-    int ret = EESP_OK;
-
-    for (i = 0; i < eesp_policy_grants(policy); i++) {
-        ret = eesp_policy_grant(policy, i,
-                                order->has_client ? &order->client : NULL,
-                                &grant);
-        if (ret == EESP_DROP_GENERATION)
-            continue;
-        if (ret != EESP_OK)
-            break;
-        current |= grant.state == EESP_CURRENT;
-        json_array_append_new(keys, grant_json(order, eesp_policy_info(policy),
-                                               &grant));
-        explicit_bzero(&grant, sizeof(grant));
-    }
-    explicit_bzero(&grant, sizeof(grant));
-    if (i < eesp_policy_grants(policy))
-        cmd_complain("%s: policy %s: no grant: %s", order->path, order->policy,
-                     eesp_strerror(ret));
-    else if (!current)
-        cmd_complain("%s: policy %s: a level has no current key; see: eesp "
-                     "show '%s'", order->path, order->policy, order->path);
-    else
-        return 0;
-    return -1;
-}
-
-/* The policy as it stands in the file, with all its members. */
-static json_t *find_policy(json_t *document, uint32_t spi)
-{
-    json_t *policy;
-    size_t i;
-
-    json_array_foreach(json_object_get(document, "eesp_policies"), i, policy)
-        if (json_integer_value(json_object_get(policy, "spi")) ==
-            (json_int_t)spi)
-            return policy;
-    return NULL;
 }
 
 /* What the library would refuse is not written. */
@@ -168,7 +78,8 @@ static int grant(struct order *order)
 {
     struct eesp_keyring *keyring = cmd_load_keyring(order->path, &order->path);
     const struct eesp_policy *policy = NULL;
-    json_t *document = NULL, *made = NULL, *keys, *found;
+    json_t *document = NULL, *made = NULL;
+    char why[EESP_WHY_LEN];
     char *text = NULL;
     int result = -1;
 
@@ -179,16 +90,13 @@ static int grant(struct order *order)
         goto out;
     json_set_alloc_funcs(malloc, cmd_wiping_free);
     document = json_load_file(order->path, JSON_REJECT_DUPLICATES, NULL);
-    found = find_policy(document, eesp_policy_info(policy)->spi);
-    made = json_pack("{s:[],s:i,s:[O]}", "keys", "eesp_version", 1,
-                     "eesp_policies", found);
+    made = job_granted(policy, document,
+                       order->has_client ? &order->client : NULL, order->path,
+                       why);
     if (!made) {
-        cmd_complain("%s: changed while it was read: try again", order->path);
+        cmd_complain("%s", why);
         goto out;
     }
-    keys = json_object_get(made, "keys");
-    if (add_keys(order, policy, keys) < 0)
-        goto out;
     text = json_dumps(made, JSON_INDENT(2));
     result = save(order, text);
     if (result == 0 && !order->has_client &&

@@ -36,9 +36,6 @@ int keygen_text(const struct keygen_plan *plan, char text[KEYGEN_TEXT_MAX],
  */
 int keygen_lifetime(const char *text, uint64_t *expires);
 
-/* base64url of length bytes, and a NUL. */
-void keygen_base64url(const uint8_t *p, size_t length, char *out);
-
 /* size random bytes from the kernel: 0, or -1 after a complaint. */
 int keygen_random(void *buffer, size_t size);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "../job/base64url.h"
 #include "keygen.h"
 
 enum { KEY_LENGTH = 32 };
@@ -36,43 +37,13 @@ static void add(struct text *text, const char *format, ...)
         text->length = KEYGEN_TEXT_MAX - 1;
 }
 
-/*
- * base64url digit of v < 64 without a branch or table index that depends on
- * it: each step moves by the distance to the next range of characters.
- */
-static char base64url(unsigned v)
-{
-    unsigned c = v + 'A';
-
-    c += ((25 - v) >> 8 & 1) * ('a' - 'Z' - 1);
-    c -= ((51 - v) >> 8 & 1) * ('z' + 1 - '0');
-    c -= ((61 - v) >> 8 & 1) * ('9' + 1 - '-');
-    c += ((62 - v) >> 8 & 1) * ('_' - '-' - 1);
-    return (char)c;
-}
-
-void keygen_base64url(const uint8_t *p, size_t length, char *out)
-{
-    unsigned bits = 0, word = 0;
-    size_t i;
-
-    for (i = 0; i < length; i++) {
-        word = word << 8 | p[i];
-        for (bits += 8; bits >= 6; bits -= 6)
-            *out++ = base64url(word >> (bits - 6) & 63);
-    }
-    if (bits)
-        *out++ = base64url(word << (6 - bits) & 63);
-    *out = '\0';
-}
-
 static void add_base64url(struct text *text, const uint8_t *p, size_t length)
 {
     size_t digits = (length * 4 + 2) / 3;
 
     if (text->length + digits >= KEYGEN_TEXT_MAX)
         return;
-    keygen_base64url(p, length, text->buffer + text->length);
+    job_base64url(p, length, text->buffer + text->length);
     text->length += digits;
 }
 

@@ -14,6 +14,7 @@ static const struct {
     { "keygen", keygen_main, "Make a keyring file with fresh root keys" },
     { "rotate", rotate_main, "Stage, promote or retire a root key" },
     { "grant", grant_main, "Make a keyring for one policy without root keys" },
+    { "run", run_main, "Run a job under keys that are made for it alone" },
     { "stat", stat_main, "Show the processes that send and receive sealed" },
     { "verify", verify_main, "Run a job and prove that it is sealed" },
     { "show", show_main, "Show what a keyring holds, without its keys" },

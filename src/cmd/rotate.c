@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../job/base64url.h"
 #include "keygen.h"
 
 enum { KEY_LENGTH = 32, KEY_TEXT = 44 };
@@ -142,7 +143,7 @@ static int stage(struct rotation *r)
         return -1;
     }
     if (keygen_random(bytes, sizeof(bytes)) == 0) {
-        keygen_base64url(bytes, sizeof(bytes), k);
+        job_base64url(bytes, sizeof(bytes), k);
         key = json_pack("{s:s,s:s,s:s,s:s,s:I,s:s}", "kty", "oct", "kid",
                         r->kid, "k", k, "eesp_level", r->level,
                         "eesp_generation", generation + 1, "eesp_state",

@@ -63,6 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         FUZZ_RULE(folder != NULL && chdir(folder) == 0);
         FUZZ_RULE(freopen("/dev/null", "r", stdin) != NULL);
         setenv(CMD_KEYRING_VARIABLE, "ring", 1);
+        setenv("PATH", "_none", 1); /* run and verify find no command */
         there = 1;
     }
     memcpy(text, data, size);
@@ -74,7 +75,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     put_ring();
     optind = 0;
     result = dispatch(argc, argv);
-    FUZZ_RULE(result == CMD_OK || result == CMD_FAILED || result == CMD_USAGE);
+    FUZZ_RULE(result == CMD_OK || result == CMD_FAILED || result == CMD_USAGE ||
+              result == 126 || result == 127);
     clean_up();
     return 0;
 }

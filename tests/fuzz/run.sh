@@ -40,7 +40,8 @@ variable() {
 
 common=(-g -O1 -std=gnu11 -D_GNU_SOURCE -DHAVE_CONFIG_H -Wall -Wextra
     -fno-sanitize-recover=undefined -I"$top_builddir" -I"$source_dir/src/lib"
-    -I"$source_dir/src/source" -I"$source_dir/src/cmd" -I"$here")
+    -I"$source_dir/src/source" -I"$source_dir/src/cmd" -I"$here"
+    -DEESP_OPENMPI_DIR='"/none"')
 read -ra libraries < <(echo "$(variable CRYPTO_LIBS) $(variable JANSSON_LIBS)" \
     "$(variable IPSEC_MB_LIBS) $(variable PCAP_LIBS)")
 read -ra pcap_flags < <(variable PCAP_CFLAGS)
@@ -50,9 +51,9 @@ compile() {
         -fsanitize=fuzzer-no-link,address,undefined -c "$1" -o "$2"
 }
 
-mkdir -p "$work/lib" "$work/source" "$work/cmd" "$findings"
+mkdir -p "$work/lib" "$work/source" "$work/job" "$work/cmd" "$findings"
 jobs=()
-for file in "$source_dir"/src/{lib,source,cmd}/*.c; do
+for file in "$source_dir"/src/{lib,source,job,cmd}/*.c; do
     [ "$(basename "$file")" != main.c ] || continue # is in fuzz_command
     kind=$(basename "$(dirname "$file")")
     compile "$file" "$work/$kind/$(basename "$file" .c).o" 2>>"$work/build" &
@@ -76,7 +77,7 @@ build_target() {
     pcap) source=decode define=(-DFUZZ_PCAP) ;;
     esac
     case $source in
-    decode | command) objects+=("$work"/{source,cmd}/*.o) ;;
+    decode | command) objects+=("$work"/{source,job,cmd}/*.o) ;;
     esac
     clang "${common[@]}" ${define[@]+"${define[@]}"} \
         -fsanitize=fuzzer,address,undefined "$here/fuzz_$source.c" \
