@@ -18,6 +18,9 @@ packages_test="libcmocka-dev python3 python3-cryptography
     python3-cryptography-vectors jq procps keyutils munge systemd shellcheck
     faketime python3-prometheus-client
     mandoc man-db tshark libasan8 libubsan1 qemu-user gcovr clang libclang-rt-dev valgrind"
+# For Slurm's plugin; without them it is not built or not tested.
+# shellcheck disable=SC2034
+packages_slurm="libslurm-dev slurmctld slurmd slurm-client munge jq python3"
 # For guests with an RDMA device; without them those tests are skipped.
 # shellcheck disable=SC2034
 packages_rdma="qemu-system-x86 ibverbs-providers python3 iproute2"
@@ -85,7 +88,7 @@ build() {
     shift
     # shellcheck disable=SC2086
     args="$* $(dpkg-query -W $packages_build $packages_run $packages_test \
-        2>/dev/null)"
+        $packages_slurm 2>/dev/null)"
     mkdir -p "$dir" || die "cannot make $dir"
     if [ ! -e configure ] || [ -n "$(find configure.ac Makefile.am m4 \
         -name '*.[a-z]*' -newer configure -print -quit)" ]; then

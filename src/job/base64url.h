@@ -9,4 +9,7 @@
 /* base64url of length bytes without padding, and a NUL. */
 void job_base64url(const uint8_t *p, size_t length, char *out);
 
+/* The other way, at most max bytes: how many, or -1. */
+int job_base64url_bytes(const char *text, uint8_t *out, size_t max);
+
 #endif

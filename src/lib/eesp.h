@@ -316,6 +316,28 @@ EESP_API int eesp_policy_grant(const struct eesp_policy *policy,
                                struct eesp_grant *grant);
 
 /*
+ * Root key of one job, for launchers that keep a cluster's roots from it: HKDF
+ * with SHA-256 (RFC 5869), salt "EESP-SL1 job root", input key material the
+ * cluster's root key of the level job, info job | step | user, 32 bits each and
+ * big endian, then the site's name. Who has it learns nothing of another
+ * job's. Wipe it after use.
+ */
+#define EESP_JOB_ROOT_LEN 32
+#define EESP_SITE_MAX     64
+#define EESP_ALL_STEPS    UINT32_MAX /* as step: one key for the whole job */
+
+struct eesp_job {
+    uint32_t    job, step, user; /* as the launcher numbers them */
+    const char *site; /* up to EESP_SITE_MAX bytes, keeps apart clusters that
+                         share roots; NULL: "" */
+};
+
+/* length: of root, 32 to 64. */
+EESP_API int eesp_job_root(const uint8_t *root, size_t length,
+                           const struct eesp_job *job,
+                           uint8_t out[EESP_JOB_ROOT_LEN]);
+
+/*
  * Key check value: tells whether two holders have the same roots, and nothing
  * else about them. generations are those of each level, modulo 256, as found
  * in a packet or in a peer's address; levels not used are 0. Returns

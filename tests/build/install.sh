@@ -23,7 +23,8 @@ for file in bin/eesp lib/libeesp.so lib/libeesp.so.0 include/eesp.h \
 done
 plugin=$root/lib/ucx/libuct_eesp.so.0
 hook=$root/lib/eesp/openmpi/mca_hook_eesp.so
-for file in "$plugin" "$hook"; do
+for file in "$plugin" "$hook" "$root/lib/eesp/slurm/spank_eesp.so" \
+    "$root/sbin/eesp-slurm-refresh"; do
     if [ -e "$file" ]; then
         ok "installed: ${file#"$root/"}"
     else

@@ -14,6 +14,9 @@ man=$source/man
 pages=(eesp.1 libeesp_verbs.3 eesp-keyring.5 uct_eesp.7)
 need "manual pages" mandoc man python3 jq "$EESP_BIN"
 
+pages+=(eesp-slurm.7)
+refresh=$top_builddir/spank/eesp-slurm-refresh
+
 # same NAME WANT GOT: two files hold the same lines, in whatever order.
 same() {
     sort -u "$2" >"$work/want.sorted"
@@ -45,6 +48,8 @@ make -C "$top_builddir" install-man DESTDIR="$work/root" mandir=/man \
 for page in "${pages[@]}"; do
     if [ "$page" = uct_eesp.7 ] && [ ! -e "$EESP_PLUGIN" ]; then
         skip "$page: installed" "no plugin"
+    elif [ "$page" = eesp-slurm.7 ] && [ ! -e "$refresh" ]; then
+        skip "$page: installed" "no SPANK plugin"
     else
         cmp -s "$man/$page" "$work/root/man/man${page##*.}/$page"
         report $? "$page: installed"
@@ -55,7 +60,8 @@ done
 
 mkdir "$work/bin"
 printf '#!/bin/sh\nexec "%s" "$@"\n' "$EESP_BIN" >"$work/bin/eesp"
-chmod +x "$work/bin/eesp"
+printf '#!/bin/sh\nexec "%s" "$@"\n' "$refresh" >"$work/bin/eesp-slurm-refresh"
+chmod +x "$work/bin"/*
 
 # UCX's measurement has one port: in a network namespace of its own where that
 # can be had, so as not to meet somebody else's.
@@ -110,6 +116,8 @@ missing() {
     elif grep -q ucx_ "$1" && { ! command -v ucx_perftest >/dev/null ||
         [ ! -e "$EESP_PLUGIN" ]; }; then
         echo "no ucx-utils or no plugin"
+    elif grep -q eesp-slurm "$1" && [ ! -e "$refresh" ]; then
+        echo "no SPANK plugin"
     fi
 }
 
