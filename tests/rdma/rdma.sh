@@ -51,6 +51,40 @@ one_guest() {
     count_of "$out"
 }
 
+# What the emulated card encrypts with, against NIST's answers: needs no guest.
+answers() {
+    local program=$top_builddir/tests/rdma/fakemlx5/xts_answers set file
+    set=/usr/lib/python3/dist-packages/cryptography_vectors/ciphers/AES/XTS
+    if [ ! -e "$program" ]; then
+        skip "AES-XTS, known answers" "built without libibverbs 42"
+        return
+    elif [ ! -d "$set" ]; then
+        skip "AES-XTS, known answers" \
+            "no Debian package python3-cryptography-vectors"
+        return
+    fi
+    for file in "$set"/*/*.rsp; do
+        "$program" <"$file" >"$out" 2>"$err"
+        report $? "AES-XTS, NIST's ${file#"$set"/}: $(cat "$out")"
+    done
+    # A wrong answer is told.
+    sed 's/^CT = ./CT = x/' "$file" | "$program" >"$out" 2>&1
+    [ $? -eq 1 ]
+    report $? "changed answers are told"
+}
+
+# libeesp_verbs, on an emulated card.
+offload() {
+    if [ ! -e "$top_builddir/tests/rdma/offload_check" ]; then
+        skip "crypto offload" "built without libibverbs 42"
+        return
+    fi
+    "$vm" run -o "$work/offload" -t 300 "top_builddir=$top_builddir \
+        $tests_dir/rdma/offload-guest.sh" >"$out" 2>"$err"
+    [ $? -ne 124 ] || not_ok "crypto offload in a guest" "no end"
+    count_of "$out"
+}
+
 # capture NAME FILTER: of what crossed.
 capture() {
     tcpdump -r "$work/pair/wire.pcap" -w "$work/$1.pcap" "$2" 2>"$err"
@@ -88,6 +122,7 @@ two_guests() {
     report $? "sealed: eesp decode opens every SEND: $(head -n 1 "$out")"
 }
 
+answers
 why=$("$vm" why)
 if [ -n "$why" ]; then
     skip "RDMA in a guest" "$why"
@@ -96,6 +131,7 @@ fi
 need "RDMA in a guest" mpirun ucx_perftest tcpdump "$MPI_CHECK" \
     "$EESP_PLUGIN" "$EESP_BIN"
 bed
+offload
 one_guest
 two_guests
 finish
