@@ -11,13 +11,14 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "nic.h"
 
 enum { COLUMNS = 14 };
 
 struct stat_options {
     const char *directory;
     uint64_t    watch; /* seconds, 0: once */
-    bool        all, clean;
+    bool        all, clean, nic;
     void      (*print)(const struct pages *pages); /* NULL: a table */
 };
 
@@ -33,6 +34,8 @@ static void print_help(void)
         "  --prometheus       text for node_exporter's textfile collector\n"
         "  --all              those that were killed, too\n"
         "  --clean            remove what processes left that were killed\n"
+        "  --nic              what network cards and kernel encrypt below that,\n"
+        "                     as far as the kernel knows; nothing relies on it\n"
         "  --dir DIRECTORY    where their pages are (default: $%s, or\n"
         "                     /run/user/UID/eesp and /dev/shm/eesp-UID)\n"
         "  -h, --help         this text\n\n"
@@ -40,6 +43,7 @@ static void print_help(void)
         "Examples:\n"
         "  eesp stat\n"
         "  eesp stat --json | jq '.[] | select(.keyring_refused > 0) | .pid'\n"
+        "  sudo eesp stat --nic\n"
         "  eesp stat --prometheus >eesp.prom.new && mv eesp.prom.new "
         "eesp.prom\n",
         PAGES_VARIABLE);
@@ -268,6 +272,7 @@ int stat_main(int argc, char *argv[])
         { "all", no_argument, NULL, 'a' },
         { "clean", no_argument, NULL, 'c' },
         { "dir", required_argument, NULL, 'd' },
+        { "nic", no_argument, NULL, 'n' },
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
@@ -282,6 +287,7 @@ int stat_main(int argc, char *argv[])
         case 'a': options.all = true; break;
         case 'c': options.clean = true; break;
         case 'd': options.directory = optarg; break;
+        case 'n': options.nic = true; break;
         case 'h': print_help(); return CMD_OK;
         default: return cmd_usage("stat");
         }
@@ -297,6 +303,15 @@ int stat_main(int argc, char *argv[])
     if (optind < argc) {
         cmd_complain("unexpected argument '%s'", argv[optind]);
         return cmd_usage("stat");
+    }
+    if (options.nic) {
+        if (options.print || options.watch || options.all || options.clean ||
+            options.directory) {
+            cmd_complain("--nic is about the host: it takes no other option");
+            return cmd_usage("stat");
+        }
+        nic_print("");
+        return CMD_OK;
     }
     return show(&options);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nic.h"
 #include "verify.h"
 
 enum { COLUMNS = 9 };
@@ -343,6 +344,8 @@ int verdict_print(const struct job *job)
     name_generations(job->streams, text, sizeof(text));
     printf("\nkey generations on the wire: %s\n", text[0] ? text : "none");
     printf("offload: none, all of it was sealed by the CPU\n");
+    printf("encryption below, by cards or kernel of this host:\n");
+    nic_print("  ");
     printf("launchers' own connections, not the job's data: %" PRIu64 "\n",
            sums.launchers);
     print_launchers(job);
