@@ -177,15 +177,18 @@ static void receive_sealed(const struct chunk *c)
 
     while (at < c->length) {
         struct eesp_opened opened;
+        uint8_t plaintext[PACKET];
         size_t length;
         uint8_t *packet = receive_packet(&m, &length);
-        int ret = eesp_open(m.lane, packet, length, m.memory + c->offset + at,
-                            c->length - at, &opened);
+        int ret = eesp_open(m.lane, packet, length, plaintext,
+                            sizeof(plaintext), &opened);
 
         if (ret != EESP_OK)
             errx(1, "open: %s", eesp_strerror(ret));
-        if (opened.source_id != m.peer.id || opened.length == 0)
-            errx(1, "open: of another sender");
+        if (opened.source_id != m.peer.id || opened.length == 0 ||
+            opened.length > c->length - at)
+            errx(1, "open: of another sender, or of another length");
+        memcpy(m.memory + c->offset + at, opened.payload, opened.length);
         at += opened.length;
         give_back(packet, &m);
     }

@@ -134,7 +134,7 @@ void say(struct mover *m, const void *message, size_t length)
 void hear(struct mover *m, void *message, size_t length)
 {
     struct eesp_opened opened;
-    uint8_t packet[PACKET];
+    uint8_t packet[PACKET], plaintext[PACKET];
     uint32_t size;
     int ret;
 
@@ -142,11 +142,13 @@ void hear(struct mover *m, void *message, size_t length)
     if (size > sizeof(packet))
         errx(1, "the peer's message is too long");
     read_all(m->socket, packet, size);
-    ret = eesp_open(m->lane, packet, size, message, length, &opened);
+    ret = eesp_open(m->lane, packet, size, plaintext, sizeof(plaintext),
+                    &opened);
     if (ret != EESP_OK)
         errx(1, "the peer's message: %s", eesp_strerror(ret));
     if (opened.source_id != m->peer.id || opened.length != length)
         errx(1, "the peer's message is of another kind");
+    memcpy(message, opened.payload, length);
 }
 
 /* ---- RDMA ---------------------------------------------------------------- */

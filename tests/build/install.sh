@@ -39,6 +39,12 @@ make -C "$work/examples" CFLAGS="-Wall -Wextra -Werror" \
     CPPFLAGS="$(pkg-config --define-variable=includedir="$root/include" \
         --cflags libeesp)" LDFLAGS="-L$root/lib" >"$out" 2>"$err"
 report $? "the example builds with the header and pkg-config file"
+if pkg-config --exists libibverbs; then
+    [ -x "$work/examples/verbs_mover" ]
+    report $? "and the one for RDMA"
+else
+    skip "the example for RDMA builds" "no libibverbs-dev"
+fi
 [ ! -e "$work/examples/eesp.h" ] && ! grep -q "$tests_dir" "$out"
 report $? "and with nothing of the sources"
 

@@ -30,6 +30,10 @@ done <"$work/check"
 [ $status -eq 0 ] && grep -q '^[1-9][0-9]* passed, 0 failed' "$work/check"
 report $? "card: all was tried" "exit status $status"
 
+(LD_PRELOAD=$card timeout -k 5 60 "$check" 1 twice) >"$out" 2>"$err"
+[ $? -eq 134 ] && grep -q 'a tweak was used twice under a key' "$err"
+report $? "card: data units numbered anew under an old key are noticed"
+
 # ---- The example, two processes ------------------------------------------------
 
 # move NAME WANT SERVER CLIENT WHAT...: a server and, one after the other, a

@@ -4,7 +4,7 @@
  * on an RDMA device (rxe0 in a guest): two ends in one process put and get, and
  * everything that a card may refuse or lose is tried.
  *
- *     LD_PRELOAD=.../libmlx5.so.1 offload_check GID-INDEX
+ *     LD_PRELOAD=.../libmlx5.so.1 offload_check GID-INDEX [twice]
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -19,6 +19,7 @@
 
 static const struct vcc_backend *b;
 static int passed, failed, gid_index;
+static uint8_t fresh = 100; /* key of the next transfer */
 long (*control)(const char *, long);
 
 void is(int good, const char *name)
@@ -181,7 +182,8 @@ static void fill(struct end *e, unsigned seed)
 
 static void put(struct end *a, struct end *z, uint32_t length, unsigned seed)
 {
-    struct vcc_key *own = key_of(z, 1), *theirs = key_of(a, 1);
+    /* Never one that was destroyed before: its numbers would begin anew. */
+    struct vcc_key *own = key_of(z, fresh), *theirs = key_of(a, fresh);
     struct vcc_mem *rx = NULL, *tx = NULL;
     char name[80];
     int good, turn;
@@ -212,11 +214,12 @@ static void put(struct end *a, struct end *z, uint32_t length, unsigned seed)
         b->detach(tx);
     b->key_destroy(own);
     b->key_destroy(theirs);
+    fresh++;
 }
 
 static void get(struct end *a, struct end *z, uint32_t length)
 {
-    struct vcc_key *own = key_of(z, 2), *theirs = key_of(a, 2);
+    struct vcc_key *own = key_of(z, fresh), *theirs = key_of(a, fresh);
     struct vcc_mem *rx = NULL, *tx = NULL;
     char name[80];
     int good;
@@ -237,12 +240,13 @@ static void get(struct end *a, struct end *z, uint32_t length)
         b->detach(tx);
     b->key_destroy(own);
     b->key_destroy(theirs);
+    fresh++;
 }
 
 /* Who reads the memory without the key, as the wire does, sees nothing of it. */
 static void ciphertext(struct end *a, struct end *z)
 {
-    struct vcc_key *own = key_of(z, 3), *theirs = key_of(a, 3);
+    struct vcc_key *own = key_of(z, fresh), *theirs = key_of(a, fresh);
     struct vcc_mem *tx = NULL;
     struct ibv_sge sge = {(uintptr_t)z->memory, 8192, z->mr->lkey};
     struct ibv_send_wr *bad, wr = {.wr_id = 7, .sg_list = &sge, .num_sge = 1,
@@ -264,6 +268,7 @@ static void ciphertext(struct end *a, struct end *z)
         b->detach(tx);
     b->key_destroy(own);
     b->key_destroy(theirs);
+    fresh++;
 }
 
 int main(int argc, char *argv[])
@@ -281,6 +286,12 @@ int main(int argc, char *argv[])
         return 1;
     }
     open_ends(&a, &z);
+    if (argc > 2) { /* a key made anew, as must not be: the emulator ends us */
+        put(&a, &z, 4096, 1);
+        fresh--;
+        put(&a, &z, 4096, 2);
+        return 0;
+    }
     is(vcc_pick(a.ctx, VCC_CONF | VCC_RX_DIRECT, why) == b &&
            vcc_pick(a.ctx, VCC_CONF | VCC_INTEG, why) == vcc_backend("soft"),
        "the card is picked for direct placement, not for integrity");

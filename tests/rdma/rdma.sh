@@ -79,10 +79,12 @@ offload() {
         skip "crypto offload" "built without libibverbs 42"
         return
     fi
-    "$vm" run -o "$work/offload" -t 300 "top_builddir=$top_builddir \
-        $tests_dir/rdma/offload-guest.sh" >"$out" 2>"$err"
+    "$vm" run -o "$work/offload" -t 300 "export top_builddir=$top_builddir
+        $tests_dir/rdma/offload-guest.sh >/run/vm/told
+        $tests_dir/see/nic.sh >/run/vm/told.nic" >"$out" 2>"$err"
     [ $? -ne 124 ] || not_ok "crypto offload in a guest" "no end"
-    count_of "$out"
+    count_of "$work/offload/told"
+    count_of "$work/offload/told.nic"
 }
 
 # capture NAME FILTER: of what crossed.
@@ -112,7 +114,7 @@ two_guests() {
         grep -q '^[1-9][0-9]* not EESP' "$out"
     report $? "plain: eesp decode tells of data that is not sealed"
 
-    capture sealed 'ip and udp port 4791'
+    capture sealed 'net 10.9.0.0/24 and udp port 4791'
     ! grep -qaF "$marker" "$work/sealed.pcap"
     report $? "sealed: the marker is not in the RoCEv2 frames"
     "$EESP_BIN" decode --quiet --keyring "$work/keyring.jwks" \
@@ -120,6 +122,16 @@ two_guests() {
         grep -qE '^[1-9][0-9]{2,} packets, [0-9]+ opened, 0 failed' "$out" &&
         grep -q '^0 not EESP' "$out"
     report $? "sealed: eesp decode opens every SEND: $(head -n 1 "$out")"
+
+    if [ -e "$work/pair/2/moved" ]; then
+        capture moved 'net 10.9.1.0/24 and udp port 4791'
+        cmp "$work/pair/1/moved" "$work/pair/2/moved"
+        report $? "by the cards: plaintext in the other guest's memory"
+        [ "$(stat -c %s "$work/moved.pcap")" -gt 600000 ] &&
+            ! grep -qaF MOVED-IN-CLEAR "$work/moved.pcap"
+        report $? "by the cards: ciphertext on the wire, $(stat -c %s \
+            "$work/moved.pcap") bytes"
+    fi
 }
 
 answers

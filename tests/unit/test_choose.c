@@ -49,6 +49,8 @@ static void agrees(void **state)
         {{VCC_CONF, VCC_RX_DIRECT, ALL}, {VCC_CONF, VCC_RX_DIRECT, ALL},
          "mlx5"},
         {{AEAD, 0, ALL}, {AEAD, 0, ALL}, "soft"},
+        /* Both may, one does not want to. */
+        {{VCC_CONF, VCC_RX_DIRECT, ALL}, {VCC_CONF, 0, ALL}, "soft"},
         /* The peer has no offload: something stronger. */
         {{VCC_CONF, VCC_RX_DIRECT, ALL},
          {VCC_CONF, VCC_RX_DIRECT, VCC_ID_SOFT}, "soft"},
