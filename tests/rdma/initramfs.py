@@ -12,10 +12,11 @@ import re
 import sys
 
 # crc32_generic is asked for by rdma_rxe only when a link is added, the ciphers
-# when a state is: no dependency tells. The last line is for tests/see/nic.sh.
+# when a state is: no dependency tells. The last are for tests/see/nic.sh.
 WANTED = """virtio_pci 9p 9pnet_virtio overlay virtio_net veth crc32_generic
             rdma_rxe ib_uverbs rdma_ucm
-            dummy macsec xfrm_user esp4 gcm ctr ghash_generic seqiv""".split()
+            dummy macsec xfrm_user esp4 gcm ctr ghash_generic seqiv drbg
+            sha512_generic""".split()
 
 XZ_MAGIC = b"\xfd7zXZ\0"
 

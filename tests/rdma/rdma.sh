@@ -79,7 +79,8 @@ offload() {
         skip "crypto offload" "built without libibverbs 42"
         return
     fi
-    "$vm" run -o "$work/offload" -t 300 "export top_builddir=$top_builddir
+    "$vm" run -o "$work/offload" -t 300 "export top_builddir=$top_builddir \
+            RDMA_LONG=${RDMA_LONG:-}
         $tests_dir/rdma/offload-guest.sh >/run/vm/told
         $tests_dir/see/nic.sh >/run/vm/told.nic" >"$out" 2>"$err"
     [ $? -ne 124 ] || not_ok "crypto offload in a guest" "no end"
