@@ -129,6 +129,14 @@ static int key_error(int error)
     return -EIO;
 }
 
+/* libmlx5 builds the firmware's command on its stack, and leaves it there. */
+static __attribute__((noinline)) void wipe_stack_below(void)
+{
+    uint8_t below[16384];
+
+    explicit_bzero(below, sizeof(below));
+}
+
 static int create_dek(void *card, const uint8_t key[DEK_KEY_LEN], void **dek_p)
 {
     struct vcc_dev *dev = card;
@@ -146,6 +154,7 @@ static int create_dek(void *card, const uint8_t key[DEK_KEY_LEN], void **dek_p)
     errno  = 0;
     *dek_p = dev->call->dek_create(dev->pd->context, &attr);
     error  = errno;
+    wipe_stack_below();
     explicit_bzero(&attr, sizeof(attr));
     return *dek_p != NULL ? 0 : key_error(error);
 }

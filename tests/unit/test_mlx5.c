@@ -44,6 +44,19 @@ static int query_device(struct ibv_context *ctx, struct mlx5dv_context *attr)
     return 0;
 }
 
+/* As libmlx5 does. */
+static uintptr_t left_at;
+
+static __attribute__((noinline)) void leave_on_stack(const char *key)
+{
+    volatile char command[4096]; /* deep, where little comes by later */
+    size_t i;
+
+    for (i = 0; i < DEK_KEY_LEN; i++)
+        command[i] = key[i];
+    left_at = (uintptr_t)&command[0];
+}
+
 static struct mlx5dv_dek *dek_create(struct ibv_context *ctx,
                                      struct mlx5dv_dek_init_attr *attr)
 {
@@ -56,6 +69,7 @@ static struct mlx5dv_dek *dek_create(struct ibv_context *ctx,
         return NULL;
     }
     memcpy(card.key, attr->key, sizeof(card.key));
+    leave_on_stack(attr->key);
     card.deks++;
     return malloc(1);
 }
@@ -417,6 +431,37 @@ static void key_errors(void **state)
     assert_int_equal(b->key_destroy(key), 0);
 }
 
+/* The stack of functions that have returned is read: not under ASan. */
+#ifndef __SANITIZE_ADDRESS__
+static __attribute__((noinline)) int on_stack(const uint8_t *key)
+{
+    const volatile uint8_t *at = (const volatile uint8_t *)left_at;
+    size_t i, same = 0;
+
+    for (i = 0; i < DEK_KEY_LEN; i++)
+        same += at[i] == key[i];
+    return same == DEK_KEY_LEN;
+}
+#endif
+
+static void no_copy_on_the_stack(void **state)
+{
+#ifndef __SANITIZE_ADDRESS__
+    uint8_t bytes[DEK_KEY_LEN];
+    void *dek;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)(0x40 + i);
+    assert_int_equal(create_dek(dev, bytes, &dek), 0);
+    assert_false(on_stack(bytes));
+    assert_int_equal(destroy_dek(dev, dek), 0);
+#else
+    (void)state;
+#endif
+}
+
 /* Create, reconfigure, drain, destroy. */
 static void rotation(void **state)
 {
@@ -499,6 +544,7 @@ int main(void)
         CARD_TEST(no_number_twice),
         CARD_TEST(arguments),
         CARD_TEST(key_errors),
+        CARD_TEST(no_copy_on_the_stack),
         CARD_TEST(rotation),
         CARD_TEST(device_gone),
         CARD_TEST(child),
