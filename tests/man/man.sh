@@ -11,7 +11,7 @@
 export PYTHONDONTWRITEBYTECODE=1
 source=$(cd "$tests_dir/.." && pwd)
 man=$source/man
-pages=(eesp.1 libeesp_verbs.3 eesp-keyring.5 uct_eesp.7)
+pages=(eesp.1 libeesp_verbs.3 eesp-keyring.5 eesp.7 uct_eesp.7)
 need "manual pages" mandoc man python3 jq "$EESP_BIN"
 
 pages+=(eesp-slurm.7)
@@ -88,6 +88,13 @@ prepare() {
         python3 "$tests_dir/man/pages.py" ompi "$man/$page" |
             grep -v component_path >"$dir/.openmpi/mca-params.conf"
         ;;
+    eesp.7)
+        # A recording under the keys that leak.
+        if [ -e "$dir/keyring.jwks" ] && [ ! -e "$dir/leaked.jwks" ]; then
+            (cd "$tests_dir/cmd" && python3 capture.py plain \
+                "$dir/keyring.jwks" "$dir/job.pcap" >/dev/null)
+        fi
+        ;;
     eesp.1)
         # The keyring is made by the first example.
         if [ -e "$dir/keyring.jwks" ] && [ ! -e "$dir/job.pcap" ]; then
@@ -110,6 +117,8 @@ missing() {
     if grep -q -e --pcap "$1" && "$EESP_BIN" decode --pcap /dev/null 2>&1 |
         grep -q 'not built with libpcap'; then
         echo "no libpcap"
+    elif grep -q tshark "$1" && ! command -v tshark >/dev/null; then
+        echo "no tshark"
     elif grep -q mpirun "$1" && { ! command -v mpirun >/dev/null ||
         [ ! -e "$MPI_CHECK" ] || [ ! -e "$EESP_PLUGIN" ]; }; then
         echo "no Open MPI or no plugin"
@@ -125,7 +134,8 @@ missing() {
 run_example() {
     local got
     # shellcheck disable=SC2016
-    (cd "$4" && HOME=$4 PATH=$work/bin:$PATH OMPI_ALLOW_RUN_AS_ROOT=1 \
+    mkdir -p "$4/pages" # nobody else's processes are looked at
+    (cd "$4" && HOME=$4 UCX_EESP_STAT_DIR=$4/pages PATH=$work/bin:$PATH OMPI_ALLOW_RUN_AS_ROOT=1 \
         OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 \
         OMPI_MCA_rmaps_base_oversubscribe=1 \
         timeout -k 5 "$RUN_TIMEOUT" "${alone[@]}" '
@@ -146,7 +156,8 @@ for page in "${pages[@]}"; do
     report $? "$page: every example says whether it is run"
     while read -r number status pattern <&3; do
         block=$work/blocks/$page/$number.sh
-        sed -i "s|/usr/local/lib/ucx/libuct_eesp.so.0|$EESP_PLUGIN|" "$block"
+        sed -i "s|/usr/local/lib/ucx/libuct_eesp.so.0|$EESP_PLUGIN|
+            s|/usr/local/share/eesp/wireshark|$source/wireshark|" "$block"
         name="$page: $(head -n 1 "$block" | tr -d '\\')"
         lacks=$(missing "$block")
         if [ -n "$lacks" ]; then
