@@ -155,6 +155,8 @@ ucs_status_t uct_eesp_address_enter(uct_eesp_md_t *md,
         }
         if (process->id == address->process) {
             ++process->endpoints;
+            md->audit.peers = ucs_max(md->audit.peers,
+                                      kh_size(&md->processes));
         } else {
             status = UCS_ERR_REJECTED;
         }

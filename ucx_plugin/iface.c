@@ -204,6 +204,7 @@ static ucs_status_t uct_eesp_iface_open_lane(uct_eesp_iface_t *iface)
         .id           = md->identity.process,
     };
     char why[EESP_WHY_LEN];
+    ucs_status_t status;
 
     iface->ring    = uct_eesp_ring_get(md, &iface->ring_serial);
     params.keyring = iface->ring->keyring;
@@ -216,6 +217,13 @@ static ucs_status_t uct_eesp_iface_open_lane(uct_eesp_iface_t *iface)
               iface->lower_dev->resource.tl_name, iface->lower_dev->name,
               eesp_lane_backend(iface->lane),
               md->info.name);
+    status = uct_eesp_keylog_add(iface);
+    if (status == UCS_OK) {
+        status = uct_eesp_audit_start(iface);
+    }
+    if (status != UCS_OK) {
+        return status;
+    }
     uct_eesp_stat_open(md);
     uct_eesp_stat_add(iface);
     return uct_eesp_ring_watch(md);
@@ -363,6 +371,7 @@ static UCS_CLASS_CLEANUP_FUNC(uct_eesp_iface_t)
               counters.sealed, counters.opened, counters.derived,
               counters.dropped[-EESP_DROP_REPLAY],
               counters.dropped[-EESP_DROP_AUTH]);
+    uct_eesp_audit_count(self);
     uct_eesp_iface_release(self);
 }
 

@@ -42,6 +42,16 @@ ucs_config_field_t uct_eesp_md_config_table[] = {
      "'auto' is the fastest of this CPU.",
      ucs_offsetof(uct_eesp_md_config_t, backend), UCS_CONFIG_TYPE_STRING},
 
+    {"FIPS", "n",
+     "FIPS mode: every algorithm is that of OpenSSL's FIPS provider, which must\n"
+     "be there; ipsec-mb and AES code of our own are not used.",
+     ucs_offsetof(uct_eesp_md_config_t, fips), UCS_CONFIG_TYPE_BOOL},
+
+    {"KEYLOG", "none",
+     "File that gets ALL DATA KEYS of this process, to look for faults in what\n"
+     "it sends: eesp decode --keylog. Whoever reads it reads the data.",
+     ucs_offsetof(uct_eesp_md_config_t, keylog), UCS_CONFIG_TYPE_STRING},
+
     {"KEY_CACHE", "512",
      "Number of expanded data keys kept by each interface, whatever the\n"
      "number of peers.",
@@ -57,6 +67,12 @@ ucs_config_field_t uct_eesp_md_config_table[] = {
      "eesp stat. 'auto' is /run/user/UID/eesp or, if it is not to be had,\n"
      "/dev/shm/eesp-UID, with mode 0700. 'none': no page.",
      ucs_offsetof(uct_eesp_md_config_t, stat_dir), UCS_CONFIG_TYPE_STRING},
+
+    {"AUDIT", "none",
+     "Where one line is written when this process begins to send and receive\n"
+     "sealed, when its keyring is replaced or refused, and at the end: stderr,\n"
+     "syslog (authpriv.notice), a file's absolute path, or none.",
+     ucs_offsetof(uct_eesp_md_config_t, audit), UCS_CONFIG_TYPE_STRING},
 
     {"RELOAD_INTERVAL", "1s",
      "How often to look whether the keyring was replaced. Its new keys and\n"
@@ -110,6 +126,7 @@ static void uct_eesp_md_close(uct_md_h tl_md)
     uct_eesp_md_t *md = ucs_derived_of(tl_md, uct_eesp_md_t);
 
     uct_eesp_ring_unwatch(md);
+    uct_eesp_audit_end(md);
     uct_eesp_stat_close(md);
     uct_eesp_lower_release(md);
     uct_eesp_ring_put(md, md->ring);
@@ -118,6 +135,8 @@ static void uct_eesp_md_close(uct_md_h tl_md)
     ucs_free(md->keyring_name);
     ucs_free(md->backend);
     ucs_free(md->stat_dir);
+    ucs_free(md->audit.where);
+    uct_eesp_keylog_close(md);
     ucs_free(md);
 }
 
@@ -224,6 +243,20 @@ static ucs_status_t uct_eesp_md_choose_policy(uct_eesp_md_t *md,
     return UCS_ERR_INVALID_PARAM;
 }
 
+/* Before anything is fetched or derived: it holds for the process. */
+static ucs_status_t uct_eesp_md_enable_fips(void)
+{
+    char why[EESP_WHY_LEN];
+
+    if (eesp_fips_enable(why) != EESP_OK) {
+        uct_eesp_refuse("UCX_EESP_FIPS: %s", why);
+        return UCS_ERR_UNSUPPORTED;
+    }
+    ucs_info("eesp: FIPS mode: all algorithms are those of %s; ipsec-mb and "
+             "AES code of our own are not used", eesp_fips_provider());
+    return UCS_OK;
+}
+
 static ucs_status_t uct_eesp_md_fill(uct_eesp_md_t *md,
                                      const uct_eesp_md_config_t *config)
 {
@@ -231,14 +264,32 @@ static ucs_status_t uct_eesp_md_fill(uct_eesp_md_t *md,
 
     md->keyring_name = ucs_strdup(config->keyring, "eesp keyring name");
     md->stat_dir     = ucs_strdup(config->stat_dir, "eesp stat dir");
-    if ((md->keyring_name == NULL) || (md->stat_dir == NULL)) {
+    md->audit.where  = ucs_strdup(config->audit, "eesp audit");
+    if ((md->keyring_name == NULL) || (md->stat_dir == NULL) ||
+        (md->audit.where == NULL)) {
         return UCS_ERR_NO_MEMORY;
+    }
+    if (!uct_eesp_audit_is_place(config->audit)) {
+        uct_eesp_refuse("UCX_EESP_AUDIT is '%s': must be none, stderr, syslog "
+                        "or the path of a file that begins with /",
+                        config->audit);
+        return UCS_ERR_INVALID_PARAM;
     }
     if (strcmp(config->backend, "auto")) {
         md->backend = ucs_strdup(config->backend, "eesp backend");
         if (md->backend == NULL) {
             return UCS_ERR_NO_MEMORY;
         }
+    }
+
+    status = config->fips ? uct_eesp_md_enable_fips() : UCS_OK;
+    if (status != UCS_OK) {
+        return status;
+    }
+
+    status = uct_eesp_keylog_open(md, config->keylog);
+    if (status != UCS_OK) {
+        return status;
     }
 
     status = uct_eesp_ring_load(md);
@@ -311,6 +362,7 @@ ucs_status_t uct_eesp_md_open(uct_component_t *component, const char *md_name,
     kh_init_inplace(uct_eesp_process, &md->processes);
     ucs_list_head_init(&md->ifaces);
     ucs_recursive_spinlock_init(&md->lock, 0);
+    md->keylog = -1;
 
     status = uct_eesp_md_fill(md, md_config);
     if (status == UCS_OK) {

@@ -72,6 +72,9 @@ typedef struct uct_eesp_md_config {
     char                  *backend;
     ucs_config_names_array_t lower;
     char                  *stat_dir;
+    char                  *audit;
+    char                  *keylog;
+    int                    fips;
     unsigned               key_cache;
     unsigned               replay_table;
     double                 reload_interval;
@@ -94,6 +97,19 @@ typedef struct uct_eesp_ring {
 
 /* The page of this context in shared memory: stat.c. */
 typedef struct uct_eesp_stat uct_eesp_stat_t;
+
+/* What the lines of audit.c tell. */
+typedef struct uct_eesp_audit {
+    char                *where;
+    int                  started;
+    int                  told;    /* that a line was lost */
+    pid_t                owner;
+    unsigned             context; /* number of it in this process */
+    time_t               begun;
+    char                 backend[32];
+    unsigned             peers;   /* the most at one time, under md->lock */
+    struct eesp_counters sum;     /* of interfaces that are closed, likewise */
+} uct_eesp_audit_t;
 
 /* A process behind an identity, and our endpoints to it. */
 typedef struct uct_eesp_process {
@@ -119,6 +135,8 @@ typedef struct uct_eesp_md {
     char                       *stat_dir;
     uct_eesp_stat_t            *stat;    /* NULL: none is kept; see stat.c */
     int                         stat_off; /* none could be made */
+    uct_eesp_audit_t            audit;
+    int                         keylog;   /* descriptor, -1: none */
     ucs_list_link_t             ifaces;  /* under lock */
     unsigned                    key_cache, replay_table;
     uct_md_h                   *lower_mds;
@@ -173,6 +191,30 @@ void uct_eesp_stat_remove(struct uct_eesp_iface *iface);
 /* A keyring was taken, or a lane has moved on to it. */
 void uct_eesp_stat_ring(uct_eesp_md_t *md);
 void uct_eesp_stat_refused(uct_eesp_md_t *md, const char *why);
+/* The key rings of the newest keyring, by level; returns its epoch. */
+struct eesp_stat_level;
+uint16_t uct_eesp_stat_levels(const uct_eesp_md_t *md,
+                              struct eesp_stat_level *levels);
+
+/* ---- audit.c ----------------------------------------------------------- */
+
+/* Whether that is something to write lines to. */
+int uct_eesp_audit_is_place(const char *where);
+/* Called for each interface: the first line, once; an error: it is not there. */
+ucs_status_t uct_eesp_audit_start(struct uct_eesp_iface *iface);
+/* An interface closes: counts what it did. */
+void uct_eesp_audit_count(struct uct_eesp_iface *iface);
+/* A keyring was taken, or not. By the thread that looks after it. */
+void uct_eesp_audit_ring(uct_eesp_md_t *md);
+void uct_eesp_audit_refused(uct_eesp_md_t *md, const char *why);
+void uct_eesp_audit_end(uct_eesp_md_t *md);
+
+/* ---- keylog.c ---------------------------------------------------------- */
+
+/* path: "none" or a file. */
+ucs_status_t uct_eesp_keylog_open(uct_eesp_md_t *md, const char *path);
+ucs_status_t uct_eesp_keylog_add(struct uct_eesp_iface *iface);
+void uct_eesp_keylog_close(uct_eesp_md_t *md);
 
 /* ---- lower.c ----------------------------------------------------------- */
 

@@ -139,12 +139,14 @@ static void uct_eesp_ring_follow(uct_eesp_md_t *md)
                   "%s", why);
         eesp_keyring_free(next);
         uct_eesp_stat_refused(md, why);
+        uct_eesp_audit_refused(md, why);
         return;
     }
 
     ring = uct_eesp_ring_create(next);
     if (ring != NULL) {
         uct_eesp_ring_publish(md, ring);
+        uct_eesp_audit_ring(md);
         ucs_info("eesp: %s was replaced: new keys are in use",
                  md->keyring_name);
     }

@@ -188,9 +188,8 @@ static uint64_t uct_eesp_stat_start(void)
 
 /* ---- What is in it -------------------------------------------------------- */
 
-/* ring.c's numbers begin at 0, the page's at 1: 0 is no keyring at all. */
-static void uct_eesp_stat_fill_ring(const uct_eesp_md_t *md,
-                                    struct eesp_stat_page *page)
+uint16_t uct_eesp_stat_levels(const uct_eesp_md_t *md,
+                              struct eesp_stat_level *levels)
 {
     const struct eesp_keyring *keyring  = md->ring->keyring;
     const struct eesp_policy *policy    = eesp_keyring_policy_spi(keyring,
@@ -201,8 +200,7 @@ static void uct_eesp_stat_fill_ring(const uct_eesp_md_t *md,
     struct eesp_stat_level *level;
     unsigned i;
 
-    memset(page->levels, 0, sizeof(page->levels));
-    page->epoch = info->epoch;
+    memset(levels, 0, EESP_LEVELS * sizeof(*levels));
     for (i = 0; i < eesp_keyring_keys(keyring); ++i) {
         eesp_keyring_key(keyring, i, &key);
         if (!(info->levels & UCS_BIT(key.level)) ||
@@ -210,12 +208,20 @@ static void uct_eesp_stat_fill_ring(const uct_eesp_md_t *md,
             continue;
         }
 
-        level                        = &page->levels[key.level];
+        level                        = &levels[key.level];
         level->held[key.state]       = 1;
         level->generation[key.state] = key.generation;
         level->expires[key.state]    = key.expires;
         ucs_strncpy_zero(level->id, key.id, sizeof(level->id));
     }
+    return info->epoch;
+}
+
+/* ring.c's numbers begin at 0, the page's at 1: 0 is no keyring at all. */
+static void uct_eesp_stat_fill_ring(const uct_eesp_md_t *md,
+                                    struct eesp_stat_page *page)
+{
+    page->epoch = uct_eesp_stat_levels(md, page->levels);
 }
 
 static uint64_t uct_eesp_stat_oldest(uct_eesp_md_t *md)
@@ -249,6 +255,8 @@ static void uct_eesp_stat_fill(uct_eesp_md_t *md, struct eesp_stat_page *page)
     page->kdf             = md->info.kdf;
     page->aead            = md->info.aead;
     page->confidentiality = md->info.confidentiality;
+    page->fips            = eesp_fips_provider() != NULL;
+    page->keylog          = md->keylog >= 0;
     page->serial          = md->ring_serial + 1;
     page->drained         = page->serial;
     page->loaded          = page->started;

@@ -12,7 +12,7 @@
 #include "eesp_tss.h"
 
 struct decode_options {
-    const char         *keyring, *pcap;
+    const char         *keyring, *keylog, *pcap;
     struct open_options open;
     bool                as_json, quiet, limited;
     uint64_t            limit;
@@ -24,6 +24,7 @@ struct decode_options {
 struct decoder {
     struct decode_sink sink; /* first: the callbacks get its address */
     struct peers      *peers;
+    struct keylog     *keylog; /* NULL: the keyring opens */
     struct opener     *opener;
     struct report      report;
 };
@@ -38,6 +39,8 @@ static void print_help(void)
         "receivers is learned from what they sent.\n\n"
         "  --keyring FILE           default: $%s, or\n"
         "                           %s\n"
+        "  --keylog FILE            open with the keys that UCX_EESP_KEYLOG has "
+        "written\n"
         "  --pcap FILE              capture of UCX's tcp transport or of UDP; "
         "- for\n                           standard input\n"
         "  --psp                    PSP packets (UDP port 1000), on their "
@@ -73,7 +76,7 @@ static void learn(struct decode_sink *sink, const struct decode_packet *packet)
     struct eesp_header header;
 
     if (eesp_header_parse(packet->bytes, packet->length, &header) == EESP_OK &&
-        eesp_keyring_policy_spi(sink->keyring, header.spi))
+        !sink->keylog && eesp_keyring_policy_spi(sink->keyring, header.spi))
         peers_learn(decoder->peers, &header);
 }
 
@@ -127,8 +130,8 @@ static int run_twice(struct decoder *decoder, int fd,
     result = run(decoder, fd, start, options->pcap);
     if (result < 0)
         goto out;
-    decoder->opener = opener_new(decoder->sink.keyring, &options->open,
-                                 decoder->peers);
+    decoder->opener = opener_new(decoder->sink.keyring, decoder->keylog,
+                                 &options->open, decoder->peers);
     decoder->sink.packet = open_one;
     decoder->sink.event = show_event;
     result = run(decoder, fd, start, options->pcap);
@@ -193,7 +196,7 @@ static int decode(const struct decode_options *options)
                     .limited = options->limited, .left = options->limit },
     };
     struct report *report = &decoder.report;
-    struct eesp_keyring *keyring;
+    struct eesp_keyring *keyring = NULL;
     const char *path;
     int fd = -1, result = CMD_FAILED;
 
@@ -205,8 +208,13 @@ static int decode(const struct decode_options *options)
         close(fd);
         return result;
     }
-    keyring = cmd_load_keyring(options->keyring, &path);
-    if (!keyring)
+    if (options->keylog) {
+        path = options->keylog;
+        decoder.sink.keylog = decoder.keylog = keylog_load(path);
+    } else {
+        keyring = cmd_load_keyring(options->keyring, &path);
+    }
+    if (!keyring && !decoder.keylog)
         goto out;
     decoder.sink.keyring = report->keyring = keyring;
     fd = open_input(options->pcap);
@@ -214,13 +222,15 @@ static int decode(const struct decode_options *options)
         goto out;
     report_summary(report, &decoder.sink.streams, options->pcap != NULL);
     if (report->packets == 0)
-        cmd_complain("no EESP packet for the policies of %s in %s", path,
+        cmd_complain("no EESP packet for the %s of %s in %s",
+                     keyring ? "policies" : "keys", path,
                      options->pcap ? options->pcap : "standard input");
     if (report->packets && !report->failed && !report->not_eesp)
         result = CMD_OK;
 out:
     if (fd >= 0)
         close(fd);
+    keylog_free(decoder.keylog);
     eesp_keyring_free(keyring);
     return result;
 }
@@ -257,7 +267,7 @@ static int check_others(const struct decode_options *options)
     bool psp = options->others.protocol == DECODE_PSP;
 
     if (options->as_json || options->limited || options->quiet ||
-        as->has_rank || as->has_id || as->has_incarnation ||
+        as->has_rank || as->has_id || as->has_incarnation || options->keylog ||
         (psp && options->aad) || (!psp && options->pcap)) {
         cmd_complain(psp ? "--psp goes with --keyring and --pcap only"
                          : "--tss goes with --keyring and --aad only, and "
@@ -280,6 +290,9 @@ static int parse_option(struct decode_options *options, int option)
     switch (option) {
     case 'k':
         options->keyring = options->others.keyring = optarg;
+        break;
+    case 'K':
+        options->keylog = optarg;
         break;
     case 'p':
         options->pcap = options->others.pcap = optarg;
@@ -329,6 +342,7 @@ int decode_main(int argc, char *argv[])
 {
     static const struct option names[] = {
         { "keyring", required_argument, NULL, 'k' },
+        { "keylog", required_argument, NULL, 'K' },
         { "pcap", required_argument, NULL, 'p' },
         { "psp", no_argument, NULL, 'P' },
         { "tss", no_argument, NULL, 'T' },
@@ -356,6 +370,11 @@ int decode_main(int argc, char *argv[])
     if (options.others.protocol != DECODE_EESP) {
         if (check_others(&options) < 0)
             return cmd_usage("decode");
+    } else if (options.keylog &&
+               (options.keyring || options.open.has_rank ||
+                options.open.has_id || options.open.has_incarnation)) {
+        cmd_complain("--keylog says who receives, and needs no --keyring");
+        return cmd_usage("decode");
     } else if (options.aad) {
         cmd_complain("--aad goes with --tss only");
         return cmd_usage("decode");

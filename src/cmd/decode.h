@@ -6,7 +6,8 @@
  *     decode_tcp, decode_ucx        (TCP streams -> UCX frames -> packets)
  *     decode_roce                   (RoCEv2 -> UCX messages -> packets)
  *     decode_peers                who the receivers are
- *     decode_open                 packet -> payload
+ *     decode_open                 packet -> payload, by a keyring
+ *     decode_keylog                             or by a key log
  *     decode_report               counts and output
       decode_people, decode_json  for people, for machines
  *     decode                      the subcommand
@@ -70,7 +71,8 @@ struct decode_stream {
 
 /* Takes what an input finds. */
 struct decode_sink {
-    const struct eesp_keyring *keyring; /* NULL: PSP, not EESP */
+    const struct eesp_keyring *keyring; /* both NULL: PSP, not EESP */
+    const struct keylog       *keylog;
     void (*packet)(struct decode_sink *sink,
                    const struct decode_packet *packet);
     void (*event)(struct decode_sink *sink, enum decode_event event,
@@ -87,8 +89,8 @@ struct decode_sink {
 int decode_hex(int fd, struct decode_sink *sink);
 int decode_pcap(int fd, const char *name, struct decode_sink *sink);
 
-/* Starts like a packet of a policy of the keyring. */
-bool decode_is_eesp(const struct eesp_keyring *keyring, const uint8_t *bytes,
+/* Starts like a packet under a policy of the keyring, or a key of the log. */
+bool decode_is_eesp(const struct decode_sink *sink, const uint8_t *bytes,
                     size_t length);
 
 enum decode_protocol { DECODE_EESP, DECODE_PSP, DECODE_TSS };
@@ -129,7 +131,7 @@ void ucx_append(struct ucx_stream *stream, const uint8_t *bytes,
                 size_t length);
 /* Whether the bytes held are UCX's; last: no more will come. */
 enum ucx_verdict ucx_classify(struct ucx_stream *stream,
-                              const struct eesp_keyring *keyring, bool last);
+                              const struct decode_sink *sink, bool last);
 /* Gives the sink every frame that is complete. */
 void ucx_parse(struct ucx_stream *stream, struct decode_sink *sink,
                const struct ucx_place *place);
@@ -217,12 +219,15 @@ struct open_result {
     const struct eesp_policy_info *policy;     /* NULL: not known */
     struct receiver                receiver;   /* last one tried */
     bool                           guessed;    /* nobody named the receiver */
+    bool                           bound;      /* opened: to its incarnation */
     struct eesp_opened             opened;
 };
 
 struct opener;
 
+/* With keylog, which may be NULL, keyring is not looked at. */
 struct opener *opener_new(const struct eesp_keyring *keyring,
+                          struct keylog *keylog,
                           const struct open_options *options,
                           const struct peers *peers);
 /* The payload in result is good until the next call. */
@@ -237,6 +242,17 @@ void opener_free(struct opener *opener);
 bool opener_key(const struct eesp_keyring *keyring,
                 const struct open_result *result, enum eesp_level level,
                 struct eesp_key_info *key);
+
+/* ---- Key log ---------------------------------------------------------------- */
+
+/* NULL after a complaint. */
+struct keylog *keylog_load(const char *path);
+void keylog_free(struct keylog *keylog);
+/* Whether it has a key of that SPI. */
+bool keylog_knows(const struct keylog *keylog, uint32_t spi);
+/* Opens a packet whose header result has; see opener_open(). */
+void keylog_open(struct keylog *keylog, const struct decode_packet *packet,
+                 struct open_result *result);
 
 /* ---- Output ---------------------------------------------------------------- */
 

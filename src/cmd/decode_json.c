@@ -90,7 +90,7 @@ static void add_payload_json(json_t *object, const struct decode_packet *packet,
     if (packet->ucx && result->opened.length >= REPORT_UCX_HEADER)
         json_object_set_new(object, "am_id",
                             json_integer(result->opened.payload[0]));
-    if (result->policy->bind_destination)
+    if (result->bound)
         json_object_set_new(object, "destination_incarnation",
                             hex64_json(result->receiver.incarnation));
     if (result->header.selectors & EESP_SELECT_RANKS)

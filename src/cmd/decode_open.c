@@ -12,6 +12,7 @@
 
 struct opener {
     const struct eesp_keyring *keyring;
+    struct keylog             *keylog; /* NULL: the keyring opens */
     struct open_options        options;
     const struct peers        *peers;
     struct eesp_lane         **lanes; /* by index of the policy */
@@ -20,14 +21,18 @@ struct opener {
 };
 
 struct opener *opener_new(const struct eesp_keyring *keyring,
+                          struct keylog *keylog,
                           const struct open_options *options,
                           const struct peers *peers)
 {
     struct opener *opener = cmd_realloc(NULL, sizeof(*opener));
-    size_t size = eesp_keyring_policies(keyring) * sizeof(*opener->lanes);
+    size_t size;
 
-    *opener = (struct opener){ .keyring = keyring, .options = *options,
-                               .peers = peers };
+    *opener = (struct opener){ .keyring = keyring, .keylog = keylog,
+                               .options = *options, .peers = peers };
+    if (keylog)
+        return opener;
+    size = eesp_keyring_policies(keyring) * sizeof(*opener->lanes);
     opener->lanes = cmd_realloc(NULL, size);
     memset(opener->lanes, 0, size);
     return opener;
@@ -48,7 +53,8 @@ void opener_free(struct opener *opener)
 
     if (!opener)
         return;
-    for (i = 0; i < eesp_keyring_policies(opener->keyring); i++)
+    for (i = 0; opener->lanes && i < eesp_keyring_policies(opener->keyring);
+         i++)
         if (opener->lanes[i])
             eesp_lane_destroy(opener->lanes[i]);
     wipe_plaintext(opener);
@@ -173,12 +179,17 @@ void opener_open(struct opener *opener, const struct decode_packet *packet,
     if (result->error != EESP_OK)
         return;
     result->has_header = true;
+    if (opener->keylog) {
+        keylog_open(opener->keylog, packet, result);
+        return;
+    }
     policy = eesp_keyring_policy_spi(opener->keyring, result->header.spi);
     if (!policy) {
         result->error = EESP_DROP_SPI;
         return;
     }
     result->policy = eesp_policy_info(policy);
+    result->bound = result->policy->bind_destination;
     lane = lane_of(opener, result->header.spi, &result->error);
     if (!lane)
         return;

@@ -85,6 +85,11 @@ static void read_tcp(struct capture *capture, struct rest rest)
     tcp_add(capture->tcp, segment);
 }
 
+static bool reads_eesp(const struct capture *capture)
+{
+    return capture->sink->keyring || capture->sink->keylog;
+}
+
 static void read_udp(struct capture *capture, struct rest rest)
 {
     struct tcp_segment *segment = &capture->segment;
@@ -98,14 +103,14 @@ static void read_udp(struct capture *capture, struct rest rest)
         trim(&rest, get16(p + 4) - 8);
     segment->port[0] = (uint16_t)get16(p);
     segment->port[1] = (uint16_t)get16(p + 2);
-    if (capture->sink->keyring && segment->port[1] == ROCE_PORT) {
+    if (reads_eesp(capture) && segment->port[1] == ROCE_PORT) {
         segment->bytes = rest.p;
         segment->length = rest.length;
         roce_add(capture->roce, segment);
         return;
     }
-    if (capture->sink->keyring
-            ? !decode_is_eesp(capture->sink->keyring, rest.p, rest.length)
+    if (reads_eesp(capture)
+            ? !decode_is_eesp(capture->sink, rest.p, rest.length)
             : get16(p + 2) != EESP_PSP_PORT)
         return;
     tcp_where(where, segment->frame, segment->address, segment->port);
@@ -117,7 +122,7 @@ static void read_udp(struct capture *capture, struct rest rest)
 static void read_transport(struct capture *capture, unsigned proto,
                            struct rest rest)
 {
-    if (proto == PROTO_TCP && capture->sink->keyring)
+    if (proto == PROTO_TCP && reads_eesp(capture))
         read_tcp(capture, rest);
     else if (proto == PROTO_UDP)
         read_udp(capture, rest);

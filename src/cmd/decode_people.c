@@ -50,7 +50,7 @@ static void print_ends(const struct open_result *result)
                              : header->destination_rank);
     if (header->selectors & EESP_SELECT_DESTINATION)
         line("destination", "id %016" PRIx64, header->destination_id);
-    if (opened && result->policy->bind_destination)
+    if (opened && result->bound)
         line("bound to", "incarnation %016" PRIx64,
              result->receiver.incarnation);
 }
@@ -102,7 +102,9 @@ static void print_header(const struct report *report,
     const struct eesp_header *header = &result->header;
 
     line("policy", "%s, SPI 0x%08" PRIx32,
-         result->policy ? result->policy->name : "none", header->spi);
+         result->policy ? result->policy->name
+                        : report->keyring ? "none" : "not in a key log",
+         header->spi);
     print_form(header);
     line("session id", "%u", header->session_id);
     line("epoch", "%u", header->epoch);

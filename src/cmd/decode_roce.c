@@ -146,7 +146,7 @@ static void message(struct roce *roce, const struct datagram *datagram,
 
     if (length == 0) {
         roce->sink->streams.setup_frames++;
-    } else if (decode_is_eesp(roce->sink->keyring, bytes, length)) {
+    } else if (decode_is_eesp(roce->sink, bytes, length)) {
         roce->sink->packet(roce->sink, &packet);
     } else {
         snprintf(what, sizeof(what), "UCX message id %u", id);

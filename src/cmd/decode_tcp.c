@@ -97,7 +97,7 @@ static void decide(struct connection *connection, struct side *side,
 {
     struct side *other = &connection->side[side == connection->side];
 
-    connection->verdict = ucx_classify(&side->ucx, sink->keyring, last);
+    connection->verdict = ucx_classify(&side->ucx, sink, last);
     if (connection->verdict == UCX_NO) {
         ucx_free(&side->ucx);
         ucx_free(&other->ucx);

@@ -42,7 +42,7 @@ static uint32_t frame_length(const uint8_t *p)
     return le32toh(v);
 }
 
-bool decode_is_eesp(const struct eesp_keyring *keyring, const uint8_t *bytes,
+bool decode_is_eesp(const struct decode_sink *sink, const uint8_t *bytes,
                     size_t length)
 {
     uint32_t spi;
@@ -50,7 +50,9 @@ bool decode_is_eesp(const struct eesp_keyring *keyring, const uint8_t *bytes,
     if (length < SPI_END || bytes[0] != 0x80)
         return false;
     memcpy(&spi, bytes + 4, sizeof(spi));
-    return eesp_keyring_policy_spi(keyring, be32toh(spi)) != NULL;
+    return sink->keylog
+               ? keylog_knows(sink->keylog, be32toh(spi))
+               : eesp_keyring_policy_spi(sink->keyring, be32toh(spi)) != NULL;
 }
 
 void ucx_append(struct ucx_stream *stream, const uint8_t *bytes, size_t length)
@@ -100,7 +102,7 @@ static bool is_own_frame(unsigned id, uint32_t length)
  * A frame that holds a packet of the keyring: safe enough to find the place in
  * a stream again. Undecided until the whole frame is there.
  */
-static enum ucx_verdict is_anchor(const struct eesp_keyring *keyring,
+static enum ucx_verdict is_anchor(const struct decode_sink *sink,
                                   const uint8_t *p, size_t length)
 {
     struct eesp_header header;
@@ -108,7 +110,7 @@ static enum ucx_verdict is_anchor(const struct eesp_keyring *keyring,
     if (length < ANCHOR_LENGTH)
         return UCX_UNDECIDED;
     if (p[0] >= ID_MESSAGES || frame_length(p) > DECODE_PACKET_MAX ||
-        !decode_is_eesp(keyring, p + HEADER_LENGTH, SPI_END))
+        !decode_is_eesp(sink, p + HEADER_LENGTH, SPI_END))
         return UCX_NO;
     if (length - HEADER_LENGTH < frame_length(p))
         return UCX_UNDECIDED;
@@ -118,13 +120,13 @@ static enum ucx_verdict is_anchor(const struct eesp_keyring *keyring,
 
 /* Throws bytes away up to the next anchor, or what may become one. */
 static enum ucx_verdict search(struct ucx_stream *stream,
-                               const struct eesp_keyring *keyring)
+                               const struct decode_sink *sink)
 {
     enum ucx_verdict verdict = UCX_NO;
     size_t at;
 
     for (at = 0; at < stream->used; at++) {
-        verdict = is_anchor(keyring, stream->bytes + at, stream->used - at);
+        verdict = is_anchor(sink, stream->bytes + at, stream->used - at);
         if (verdict != UCX_NO)
             break;
     }
@@ -134,7 +136,7 @@ static enum ucx_verdict search(struct ucx_stream *stream,
 }
 
 enum ucx_verdict ucx_classify(struct ucx_stream *stream,
-                              const struct eesp_keyring *keyring, bool last)
+                              const struct decode_sink *sink, bool last)
 {
     size_t length = stream->used < MAGIC_LENGTH ? stream->used : MAGIC_LENGTH;
     bool same = length > 0 && memcmp(stream->bytes, magic, length) == 0;
@@ -151,7 +153,7 @@ enum ucx_verdict ucx_classify(struct ucx_stream *stream,
         return UCX_UNDECIDED;
     stream->from_start = false;
     stream->searching = true;
-    if (search(stream, keyring) == UCX_YES)
+    if (search(stream, sink) == UCX_YES)
         return UCX_YES;
     return stream->searched > SEARCH_MAX ? UCX_NO : UCX_UNDECIDED;
 }
@@ -180,7 +182,7 @@ static void message(struct decode_sink *sink, const struct ucx_place *place,
     };
     char what[32];
 
-    if (decode_is_eesp(sink->keyring, data, length)) {
+    if (decode_is_eesp(sink, data, length)) {
         sink->packet(sink, &packet);
         return;
     }
@@ -253,7 +255,7 @@ static bool ready(struct ucx_stream *stream, struct decode_sink *sink,
     consume(stream, length);
     stream->skip -= length;
     if (stream->skip == 0 && stream->searching) {
-        stream->searching = search(stream, sink->keyring) != UCX_YES;
+        stream->searching = search(stream, sink) != UCX_YES;
         if (before <= SEARCH_MAX && stream->searched > SEARCH_MAX)
             not_eesp(sink, place, "no packet after a gap", stream->searched,
                      NULL, 0);

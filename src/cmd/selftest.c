@@ -15,13 +15,16 @@ struct outcome {
 
 static void print_help(void)
 {
-    printf("Usage: eesp selftest [--json]\n\n"
+    printf("Usage: eesp selftest [--fips] [--json]\n\n"
            "Tests every cipher backend and key derivation function with known "
            "answers,\nand shows which ones a keyring of eesp keygen uses "
            "here.\n\n"
+           "  --fips      as in FIPS mode (UCX_EESP_FIPS): by OpenSSL's FIPS "
+           "provider only\n"
            "  --json      for machines\n"
            "  -h, --help  this text\n\n"
-           "Exit code: 1 if an available one fails or none is available.\n\n"
+           "Exit code: 1 if an available one fails or none is available, or "
+           "there is no\nFIPS provider for --fips.\n\n"
            "Examples:\n"
            "  eesp selftest\n"
            "  eesp selftest --json | jq '.backends[] | select(.used)'\n");
@@ -64,6 +67,7 @@ static struct outcome test_bursts(void)
         .available = there, .result = result,
         .used = there && result == EESP_OK,
         .missing = there ? "not used" :
+                   eesp_fips_provider() ? "FIPS mode" :
                            "CPU has no AVX-512 with VAES and VPCLMULQDQ",
     };
 }
@@ -150,15 +154,20 @@ static int test_all(bool as_json)
 int selftest_main(int argc, char *argv[])
 {
     static const struct option options[] = {
+        { "fips", no_argument, NULL, 'f' },
         { "json", no_argument, NULL, 'j' },
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
-    bool as_json = false;
+    char why[EESP_WHY_LEN];
+    bool as_json = false, fips = false;
     int option;
 
     while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         switch (option) {
+        case 'f':
+            fips = true;
+            break;
         case 'j':
             as_json = true;
             break;
@@ -172,6 +181,13 @@ int selftest_main(int argc, char *argv[])
     if (optind < argc) {
         cmd_complain("unexpected argument '%s'", argv[optind]);
         return cmd_usage("selftest");
+    }
+    if (fips) {
+        if (eesp_fips_enable(why) != EESP_OK) {
+            cmd_complain("%s", why);
+            return CMD_FAILED;
+        }
+        fprintf(stderr, "FIPS mode: %s\n", eesp_fips_provider());
     }
     return test_all(as_json);
 }

@@ -13,7 +13,7 @@
 #include "cmd.h"
 #include "nic.h"
 
-enum { COLUMNS = 14 };
+enum { COLUMNS = 17, FIRST_OF_LOWER = 7, BEHIND_LOWER = 3 };
 
 struct stat_options {
     const char *directory;
@@ -119,10 +119,11 @@ static uint64_t ends(const struct eesp_stat_page *p)
     return first;
 }
 
-static void add_lower(struct table *table, const struct eesp_stat_lower *lower)
+static void add_lower(struct table *table, const struct eesp_stat_lower *lower,
+                      bool fips)
 {
     table_add(table, "%s", lower->name);
-    table_add(table, "%s", lower->backend);
+    table_add(table, "%s%s", lower->backend, fips ? " FIPS" : "");
     add_bytes(table, lower->sealed_bytes);
     table_add(table, "%" PRIu64, lower->sealed);
     add_bytes(table, lower->opened_bytes);
@@ -142,17 +143,19 @@ static void add_process(struct table *table, const struct page *page)
     else
         table_add(table, "-");
     table_add(table, "%s", p->command);
+    table_add(table, "%" PRIu32, p->peers);
     table_add(table, "%s", p->policy);
+    table_add(table, "0x%08" PRIx32, p->spi);
     table_add(table, "%s%s", p->confidentiality ? "" : "READABLE ",
               text_aead(p->aead));
     for (i = 0; i < EESP_STAT_LOWERS && (p->lowers[i].name[0] || !i); i++) {
-        for (k = 0; i && k < 5; k++)
+        for (k = 0; i && k < FIRST_OF_LOWER; k++)
             table_add(table, "%s", "");
-        add_lower(table, &p->lowers[i]);
-        if (i) {
+        add_lower(table, &p->lowers[i], p->fips);
+        for (k = 0; i && k < BEHIND_LOWER; k++)
             table_add(table, "%s", "");
-            table_add(table, "%s", "");
-        } else {
+        if (!i) {
+            table_add(table, "%s", p->offload);
             table_add(table, "%s", text_time(ends(p), text));
             add_keys(table, p);
         }
@@ -168,6 +171,8 @@ static void print_remarks(const struct eesp_stat_page *p)
     if (beside[0])
         printf("%d: UCX_TLS=%s lets UCX send in clear, over %s\n", p->pid,
                p->transports, beside);
+    if (p->keylog)
+        printf("%d: WRITES ITS KEYS to a file (UCX_EESP_KEYLOG)\n", p->pid);
     if (p->refused)
         printf("%d: %s%" PRIu64 " new keyring%s not taken, last %s: %s\n",
                p->pid, p->refusing ? "runs on with the last good keys; " : "",
@@ -184,9 +189,9 @@ static void print_remarks(const struct eesp_stat_page *p)
 static void print_table(const struct pages *pages)
 {
     static const char *const titles[COLUMNS] = {
-        "PID", "RANK", "COMMAND", "POLICY", "CIPHER", "LOWER", "BACKEND",
-        "SEALED", "PACKETS", "OPENED", "PACKETS", "DROPPED", "SENDS UNTIL",
-        "KEY GENERATIONS",
+        "PID", "RANK", "COMMAND", "PEERS", "POLICY", "SPI", "CIPHER", "LOWER",
+        "BACKEND", "SEALED", "PACKETS", "OPENED", "PACKETS", "DROPPED",
+        "OFFLOAD", "SENDS UNTIL", "KEY GENERATIONS",
     };
     struct table *table = table_new(titles, COLUMNS);
     size_t i;

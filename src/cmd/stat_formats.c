@@ -92,6 +92,7 @@ static json_t *process_json(const struct page *page)
                         json_boolean(p->confidentiality));
     json_object_set_new(o, "epoch", number(p->epoch));
     json_object_set_new(o, "fips", json_boolean(p->fips));
+    json_object_set_new(o, "keylog", json_boolean(p->keylog));
     json_object_set_new(o, "offload", json_string(p->offload));
     json_object_set_new(o, "transports", json_string(p->transports));
     json_object_set_new(o, "keyring", json_string(p->keyring));

@@ -173,7 +173,8 @@ int streams_read(struct streams *streams, int fd,
     memset(streams->first, 0xff, sizeof(streams->first));
     result = decode_pcap(fd, "the capture", &reader.sink);
     if (result == 0 && lseek(fd, 0, SEEK_SET) == 0) {
-        reader.opener = opener_new(expected->keyring, &options, reader.peers);
+        reader.opener = opener_new(expected->keyring, NULL, &options,
+                                   reader.peers);
         reader.sink.packet = open_one;
         reader.sink.event = show_event;
         reader.sink.stream = add_stream;

@@ -96,6 +96,33 @@ static void name_generations(const struct streams *streams, char *text,
     }
 }
 
+/* Those that the processes send with, as they say, at their end. */
+static void print_held(const struct job *job)
+{
+    struct streams held = { .count = 0 };
+    char text[200];
+    size_t i;
+    unsigned k;
+
+    memset(held.first, 0xff, sizeof(held.first));
+    for (i = 0; i < job->pages->count; i++)
+        for (k = 0; k < EESP_LEVELS; k++) {
+            const struct eesp_stat_level *level =
+                &job->pages->page[i].p.levels[k];
+            uint32_t generation = level->generation[EESP_CURRENT];
+
+            if (!level->held[EESP_CURRENT])
+                continue;
+            if (generation < held.first[k])
+                held.first[k] = generation;
+            if (generation > held.last[k])
+                held.last[k] = generation;
+        }
+    name_generations(&held, text, sizeof(text));
+    printf("key generations at the end, as the processes say: %s\n",
+           text[0] ? text : "none");
+}
+
 /* ---- Table ---------------------------------------------------------------- */
 
 static void add_stream(struct table *table, const struct job *job,
@@ -349,6 +376,7 @@ int verdict_print(const struct job *job)
     printf("launchers' own connections, not the job's data: %" PRIu64 "\n",
            sums.launchers);
     print_launchers(job);
+    print_held(job);
     if (sums.foreign)
         printf("connections of other programs, left alone: %" PRIu64 "\n",
                sums.foreign);

@@ -53,6 +53,16 @@ unsigned eesp_aead_id_by_name(const char *name)
     return 0;
 }
 
+const char *eesp_aead_id_name(unsigned id)
+{
+    unsigned i;
+
+    for (i = 0; i < BACKENDS; i++)
+        if (backends[i]->id == id)
+            return backends[i]->name;
+    return NULL;
+}
+
 unsigned eesp_backends(void)
 {
     return BACKENDS;

@@ -9,6 +9,7 @@
 
 #include "aead.h"
 #include "eesp.h"
+#include "fips.h"
 
 enum isa { AVX512, AVX2, SSE, ISAS };
 
@@ -96,6 +97,8 @@ static void make_managers(void)
 
 static const char *missing(enum isa isa)
 {
+    if (eesp_fips_missing() != NULL)
+        return eesp_fips_missing();
     pthread_once(&manager_once, make_managers);
     return manager[isa] ? NULL : isa_table[isa].missing;
 }

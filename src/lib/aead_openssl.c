@@ -11,6 +11,7 @@
 
 #include "aead.h"
 #include "eesp.h"
+#include "fips.h"
 #include "wire.h"
 
 struct openssl_key {
@@ -40,7 +41,9 @@ static void fetch_ciphers(void)
     int i;
 
     for (i = 0; i < CIPHERS; i++)
-        ciphers[i] = EVP_CIPHER_fetch(NULL, cipher_table[i].name, NULL);
+        ciphers[i] = EVP_CIPHER_fetch(eesp_crypto_context(),
+                                      cipher_table[i].name,
+                                      eesp_crypto_properties());
 }
 
 static const char *missing(enum cipher cipher)

@@ -6,6 +6,7 @@
 
 #include "bytes.h"
 #include "eesp.h"
+#include "fips.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -212,6 +213,8 @@ static void fetch_aes(void)
 int eesp_aes256_open(struct eesp_aes256 *aes)
 {
     memset(aes, 0, sizeof(*aes));
+    if (eesp_fips_missing() != NULL)
+        return EESP_ERR_UNSUPPORTED; /* PSP, TSS: see kdf_fips.c for SL1 */
     if (have_aesni())
         return EESP_OK;
     pthread_once(&aes_once, fetch_aes);

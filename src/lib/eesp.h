@@ -399,11 +399,25 @@ EESP_API void eesp_backend(unsigned index, struct eesp_backend_info *info);
 /* Key derivation functions; their names, NULL past the end. */
 EESP_API unsigned eesp_kdfs(void);
 EESP_API const char *eesp_kdf_name(unsigned index);
+/* By the ids of packets and policies; NULL: none of this build. */
+EESP_API const char *eesp_kdf_id_name(unsigned id);
+EESP_API const char *eesp_aead_id_name(unsigned id);
 /*
  * Known-answer test of one backend or, with index eesp_backends() + n, of KDF
  * n. EESP_OK, EESP_ERR_UNSUPPORTED (not available) or EESP_ERR_CRYPTO.
  */
 EESP_API int eesp_backend_selftest(unsigned index);
+
+/*
+ * FIPS mode, for the process and for good: every algorithm is OpenSSL's FIPS
+ * provider's, in a library context of its own with the settings of openssl.cnf;
+ * ipsec-mb and our own AES are not used, and PSP and TSS are refused
+ * (EESP_ERR_UNSUPPORTED). To be called before anything else here, or again.
+ * Whether that makes a system that is validated is not for a library to say.
+ */
+EESP_API int eesp_fips_enable(char why[EESP_WHY_LEN]);
+/* Name and version of the provider, NULL: FIPS mode is off. */
+EESP_API const char *eesp_fips_provider(void);
 
 /* ---- Lane ---------------------------------------------------------------
  * One engine to seal and open: a nonce authority (one sending incarnation,
@@ -480,6 +494,16 @@ struct eesp_lease {
  */
 EESP_API int eesp_lane_lease(struct eesp_lane *lane,
                              const struct eesp_lease *lease);
+/*
+ * Key log: tell gets a line of text for every data key of this lane, once it
+ * has sealed or opened; whoever reads them reads the packets. The format is in
+ * lane_keylog.c, and eesp decode --keylog takes it. Costs a derivation and a
+ * call for each key, and bursts go packet by packet. To be called before the
+ * first packet. EESP_ERR_UNSUPPORTED: FIPS mode.
+ */
+EESP_API int eesp_lane_keylog(struct eesp_lane *lane,
+                              void (*tell)(void *arg, const char *line),
+                              void *arg);
 /*
  * For tools that decode captures: open as if this lane were that receiver.
  * Such a lane must not seal, and refuses to.

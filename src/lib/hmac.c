@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "eesp.h"
+#include "fips.h"
 
 union state {
     SHA256_CTX s256;
@@ -86,6 +87,8 @@ static int key_state(enum eesp_sha sha, const uint8_t *key, size_t length,
 int eesp_hmac_key(struct eesp_hmac *hmac, enum eesp_sha sha,
                   const uint8_t *key, size_t length)
 {
+    if (eesp_fips_missing() != NULL)
+        return EESP_ERR_UNSUPPORTED; /* see kdf_fips.c */
     if (length > block_length(sha))
         return EESP_ERR_ARGUMENT;
     hmac->sha = sha;

@@ -5,37 +5,49 @@
 #include <string.h>
 
 #include "eesp.h"
+#include "fips.h"
 
 static const struct eesp_kdf *const kdfs[] = {
     &eesp_kdf_cmac_aes256, &eesp_kdf_hkdf_sha256, &eesp_kdf_hkdf_sha384,
     &eesp_kdf_hkdf_sha512, &eesp_kdf_hmac_sha256,
 };
 
+/* The same in the same order, by the FIPS provider. */
+static const struct eesp_kdf *const fips_kdfs[] = {
+    &eesp_kdf_fips_cmac_aes256, &eesp_kdf_fips_hkdf_sha256,
+    &eesp_kdf_fips_hkdf_sha384, &eesp_kdf_fips_hkdf_sha512,
+    &eesp_kdf_fips_hmac_sha256,
+};
+
 enum { KDFS = sizeof(kdfs) / sizeof(kdfs[0]) };
 
 const struct eesp_kdf *eesp_kdf_at(unsigned index)
 {
-    return index < KDFS ? kdfs[index] : NULL;
+    if (index >= KDFS)
+        return NULL;
+    return eesp_fips_is_on() ? fips_kdfs[index] : kdfs[index];
 }
 
 const struct eesp_kdf *eesp_kdf_by_id(unsigned id)
 {
+    const struct eesp_kdf *kdf;
     unsigned i;
 
-    for (i = 0; i < KDFS; i++)
-        if (kdfs[i]->id == id)
-            return kdfs[i];
-    return NULL;
+    for (i = 0; (kdf = eesp_kdf_at(i)) != NULL; i++)
+        if (kdf->id == id)
+            break;
+    return kdf;
 }
 
 const struct eesp_kdf *eesp_kdf_by_name(const char *name)
 {
+    const struct eesp_kdf *kdf;
     unsigned i;
 
-    for (i = 0; i < KDFS; i++)
-        if (strcmp(kdfs[i]->name, name) == 0)
-            return kdfs[i];
-    return NULL;
+    for (i = 0; (kdf = eesp_kdf_at(i)) != NULL; i++)
+        if (strcmp(kdf->name, name) == 0)
+            break;
+    return kdf;
 }
 
 unsigned eesp_kdfs(void)
@@ -46,6 +58,13 @@ unsigned eesp_kdfs(void)
 const char *eesp_kdf_name(unsigned index)
 {
     return index < KDFS ? kdfs[index]->name : NULL;
+}
+
+const char *eesp_kdf_id_name(unsigned id)
+{
+    const struct eesp_kdf *kdf = eesp_kdf_by_id(id);
+
+    return kdf ? kdf->name : NULL;
 }
 
 int eesp_kdf_once(const struct eesp_kdf *kdf, const uint8_t *key,

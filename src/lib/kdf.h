@@ -104,4 +104,11 @@ extern const struct eesp_kdf eesp_kdf_hkdf_sha384;
 extern const struct eesp_kdf eesp_kdf_hkdf_sha512;
 extern const struct eesp_kdf eesp_kdf_hmac_sha256;
 
+/* The same by the FIPS provider, see fips.h. */
+extern const struct eesp_kdf eesp_kdf_fips_cmac_aes256;
+extern const struct eesp_kdf eesp_kdf_fips_hkdf_sha256;
+extern const struct eesp_kdf eesp_kdf_fips_hkdf_sha384;
+extern const struct eesp_kdf eesp_kdf_fips_hkdf_sha512;
+extern const struct eesp_kdf eesp_kdf_fips_hmac_sha256;
+
 #endif

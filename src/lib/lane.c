@@ -326,6 +326,28 @@ static int keyed_kdf(const struct eesp_lane *lane, unsigned suite,
     return ret;
 }
 
+/* *state_p: the KDF as it was keyed for it. */
+static int derive_bytes(const struct eesp_lane *lane, unsigned suite,
+                        const struct eesp_key_name *name, uint8_t *out,
+                        void **state_p)
+{
+    int ret = keyed_kdf(lane, suite, name, state_p);
+
+    if (ret == EESP_OK)
+        ret = lane->policy->suites[suite].kdf->derive(
+            *state_p, EESP_LABEL_DATA_KEY, name->context, name->length, out,
+            lane->suites[suite].aead->key_length + EESP_NONCE_LEN);
+    return ret;
+}
+
+int eesp_lane_data_key(const struct eesp_lane *lane, unsigned suite,
+                       const struct eesp_key_name *name, uint8_t *out)
+{
+    void *state;
+
+    return derive_bytes(lane, suite, name, out, &state);
+}
+
 static int derive_key(struct eesp_lane *lane, unsigned suite,
                       const struct eesp_key_name *name,
                       struct eesp_key_slot *slot)
@@ -334,12 +356,8 @@ static int derive_key(struct eesp_lane *lane, unsigned suite,
     const struct eesp_kdf *kdf   = lane->policy->suites[suite].kdf;
     uint8_t out[EESP_AEAD_KEY_MAX + EESP_NONCE_LEN];
     void *state;
-    int ret = keyed_kdf(lane, suite, name, &state);
+    int ret = derive_bytes(lane, suite, name, out, &state);
 
-    if (ret == EESP_OK)
-        ret = kdf->derive(state, EESP_LABEL_DATA_KEY, name->context,
-                          name->length, out,
-                          aead->key_length + EESP_NONCE_LEN);
     if (ret == EESP_OK && lane->policy->info.commit)
         ret = kdf->derive(state, EESP_LABEL_COMMITMENT, name->context,
                           name->length, slot->commitment,

@@ -51,6 +51,8 @@ struct eesp_lane {
     size_t   gather_size;
     uint8_t *gather; /* secret memory: holds plaintext */
     struct eesp_lanes *lanes; /* of bursts; NULL: packet by packet */
+    void (*keylog)(void *arg, const char *line); /* NULL: none, as always */
+    void    *keylog_arg;
 };
 
 /* The parts that depend on the keyring: made at the start and by a reload. */
@@ -66,6 +68,13 @@ void eesp_lane_fill_sending(struct eesp_lane *lane);
 int eesp_lane_key(struct eesp_lane *lane, unsigned suite,
                   struct eesp_key_name *name, struct eesp_key_slot **slot_p,
                   int *derived);
+
+/* Key | IV mask of name, out has room for both; the caller wipes it. */
+int eesp_lane_data_key(const struct eesp_lane *lane, unsigned suite,
+                       const struct eesp_key_name *name, uint8_t *out);
+/* Tells the key log of a key that has proved good. */
+void eesp_lane_log_key(const struct eesp_lane *lane, unsigned suite,
+                       const struct eesp_key_name *name);
 
 /*
  * The kernel for bursts where the policy's algorithms and this CPU have one and

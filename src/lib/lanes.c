@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "eesp.h"
+#include "fips.h"
 #include "secret.h"
 
 static const char *missing;
@@ -28,6 +29,8 @@ static void test_once(void)
 
 const char *eesp_lanes_missing(void)
 {
+    if (eesp_fips_missing() != NULL)
+        return eesp_fips_missing();
     pthread_once(&tested_once, test_once);
     return missing;
 }
@@ -60,5 +63,5 @@ unsigned eesp_lanes_decrypt(struct eesp_lanes *w,
 
 int eesp_burst_selftest(void)
 {
-    return eesp_lanes_selftest();
+    return eesp_fips_is_on() ? EESP_ERR_UNSUPPORTED : eesp_lanes_selftest();
 }

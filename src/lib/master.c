@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "fips.h"
 #include "secret.h"
 
 #define MASTER_LABEL "EESP-SL1 master"
@@ -26,7 +27,8 @@ static int hkdf(int mode, const uint8_t *key, size_t key_length,
                 const char *octets, const void *data, size_t data_length,
                 uint8_t *out, size_t length)
 {
-    EVP_KDF *kdf     = EVP_KDF_fetch(NULL, "HKDF", NULL);
+    EVP_KDF *kdf     = EVP_KDF_fetch(eesp_crypto_context(), "HKDF",
+                                     eesp_crypto_properties());
     EVP_KDF_CTX *ctx = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
     OSSL_PARAM params[] = {
         OSSL_PARAM_construct_int(OSSL_KDF_PARAM_MODE, &mode),

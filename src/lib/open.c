@@ -290,6 +290,8 @@ static int find_and_decrypt(struct eesp_lane *lane, struct eesp_incoming *in,
         eesp_keycache_insert(keys, &name);
     else if (derived)
         eesp_keycache_forget(keys);
+    if (derived && ret == EESP_OK && lane->keylog != NULL)
+        eesp_lane_log_key(lane, in->suite, &name);
     return ret;
 }
 

@@ -101,8 +101,11 @@ seal(struct eesp_lane *lane, struct eesp_header *header, unsigned master,
                   packet + header->length, icv);
     if (ret != EESP_OK)
         return ret;
-    if (derived)
+    if (derived) {
         eesp_keycache_insert(lane->suites[0].keys, &name);
+        if (lane->keylog != NULL)
+            eesp_lane_log_key(lane, 0, &name);
+    }
     memcpy(packet + header->length + body, icv, EESP_ICV_LEN);
     memcpy(packet, built, header->length);
     *length_p = header->length + body + EESP_ICV_LEN;

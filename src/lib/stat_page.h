@@ -62,7 +62,8 @@ struct eesp_stat_page {
     uint64_t updated; /* when the counters were last copied */
     uint32_t has_rank, rank;
     uint32_t peers;   /* processes that it has endpoints to */
-    uint32_t fips;    /* OpenSSL's FIPS provider does it all */
+    uint16_t fips;    /* OpenSSL's FIPS provider does it all */
+    uint16_t keylog;  /* all data keys are written to a file */
     char     command[32];
     char     name_space[64]; /* of the launcher */
 

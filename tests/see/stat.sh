@@ -85,7 +85,7 @@ is 'all(.[].lowers[0]; .lower == "tcp/lo" and .sealed > 100 and .opened > 100 an
 sealed=$(jq '[.[].lowers[0].sealed] | max' "$work/json")
 is "all(.[].lowers[0]; .sealed > $sealed)" "counters grow"
 "$EESP_BIN" stat --dir "$pages" >"$work/table"
-grep -Eq '^[0-9]+ +0 +stage_check +ranks +aes-256-gcm +tcp/lo .*domain 1, job 1' \
+grep -Eq '^[0-9]+ +0 +stage_check +[1-9] +ranks +0x00010001 +aes-256-gcm +tcp/lo .* none +[^ ]+ +domain 1, job 1' \
     "$work/table"
 report $? "the table" "$(cat "$work/table")"
 "$EESP_BIN" stat --dir "$pages" --prometheus >"$work/prometheus"

@@ -72,6 +72,8 @@ verify --keyring "$ring" -- UCX_TLS=eesp UCX_EESP_LOWER=tcp -- \
 shown $? 0 "a sealed job over tcp" \
     '^sealed +rank [01] - rank [01] +tcp +[0-9]+ +[0-9]+ +0x00010001 +aes-256-gcm +[a-z]' \
     'generations on the wire: domain 1, job 1' \
+    'generations at the end, as the processes say: domain 1, job 1' \
+    '^offload: none' \
     "launchers' own connections, not the job's data: [1-9]" \
     '- mpirun\[[0-9]+\], [0-9]+ bytes' '^verified: ' \
     'on the network: [1-9][0-9]+ packets on [1-9]'
