@@ -524,6 +524,33 @@ struct eesp_counters {
 EESP_API void eesp_lane_counters(const struct eesp_lane *lane,
                                  struct eesp_counters *counters);
 
+/*
+ * Which packets are on their way still, by the two lowest bits of generations
+ * and epoch that they were sealed under. Added up over all lanes that seal and
+ * open for each other, after all of them have left a generation behind
+ * (eesp_lane_reload()), its sum is 0 when all that was sealed under it has been
+ * opened: then its key may go. Other values say nothing but that something is
+ * missing. Two bits tell generations apart where keyrings are a step apart.
+ */
+#define EESP_UNDERWAY 1024
+struct eesp_underway {
+    uint64_t sum[EESP_UNDERWAY];
+};
+struct eesp_underway_sums {
+    uint64_t level[EESP_LEVELS][4], epoch[4];
+};
+/* Adds what lane has, from whatever thread. */
+EESP_API void eesp_lane_underway(const struct eesp_lane *lane,
+                                 struct eesp_underway *underway);
+/* What was kept of a lane that is gone follows a keyring, as lanes do. */
+EESP_API void eesp_underway_follow(struct eesp_underway *underway,
+                                   const struct eesp_policy *old,
+                                   const struct eesp_policy *next);
+EESP_API void eesp_underway_fold(const struct eesp_underway *underway,
+                                 struct eesp_underway_sums *sums);
+/* The packet sealed last has not been sent, and never will be. */
+EESP_API void eesp_lane_unsent(struct eesp_lane *lane);
+
 /* ---- Seal and open ------------------------------------------------------ */
 
 /* Where a packet goes, as the receiver published it. */

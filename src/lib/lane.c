@@ -118,7 +118,8 @@ static int open_parts(struct eesp_lane *lane,
                             EESP_GATHER_MAX;
     lane->gather      = eesp_secret_alloc(lane->gather_size);
     lane->nonce       = eesp_nonce_create();
-    if (lane->gather == NULL || lane->nonce == NULL ||
+    lane->underway    = calloc(1, sizeof(*lane->underway));
+    if (lane->gather == NULL || lane->nonce == NULL || lane->underway == NULL ||
         open_caches(lane, params->key_cache ? params->key_cache :
                                               KEY_CACHE_DEFAULT) != EESP_OK)
         return EESP_ERR_MEMORY;
@@ -250,6 +251,7 @@ void eesp_lane_destroy(struct eesp_lane *lane)
     eesp_nonce_destroy(lane->nonce);
     eesp_secret_free(lane->gather, lane->gather_size);
     eesp_lanes_close(lane->lanes);
+    free(lane->underway);
     explicit_bzero(lane, sizeof(*lane));
     free(lane);
 }

@@ -48,6 +48,7 @@ struct eesp_lane {
     int      impersonating; /* decoder: no sealing, no replay */
     uint64_t impersonated;  /* incarnation of the receiver it plays */
     struct eesp_counters counters;
+    struct eesp_underway *underway;
     size_t   gather_size;
     uint8_t *gather; /* secret memory: holds plaintext */
     struct eesp_lanes *lanes; /* of bursts; NULL: packet by packet */

@@ -83,6 +83,7 @@ int eesp_lane_reload(struct eesp_lane *lane, const struct eesp_keyring *keyring,
     for (i = 0; i < policy->suites_count; i++)
         eesp_keycache_clear(lane->suites[i].keys);
     eesp_lane_fill_sending(lane);
+    eesp_underway_follow(lane->underway, old.policy, policy);
     if (lane->replay != NULL)
         eesp_replay_age(lane->replay, policy);
     return EESP_OK;

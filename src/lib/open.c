@@ -17,6 +17,7 @@
 #include "lane.h"
 #include "master.h"
 #include "secret.h"
+#include "underway.h"
 
 static int read_header(struct eesp_incoming *in, const uint8_t *packet,
                        size_t length)
@@ -385,7 +386,11 @@ static int open_packet(struct eesp_lane *lane, const uint8_t *packet,
 
     if (ret == EESP_OK)
         ret = find_and_decrypt(lane, &in, packet, in.body, plaintext);
-    return ret == EESP_OK ? accept(lane, &in, plaintext, opened) : ret;
+    if (ret == EESP_OK)
+        ret = accept(lane, &in, plaintext, opened);
+    if (ret == EESP_OK && follow)
+        eesp_underway_opened(lane, &in.header);
+    return ret;
 }
 
 int eesp_open_admit(struct eesp_lane *lane, const void *packet, size_t length,

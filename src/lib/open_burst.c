@@ -11,6 +11,7 @@
 #include "bytes.h"
 #include "incoming.h"
 #include "lanes.h"
+#include "underway.h"
 
 /* Fewer gain little: bench/bursts. */
 enum { TOGETHER_MIN = 4 };
@@ -65,6 +66,8 @@ static unsigned open_together(struct eesp_lane *lane, struct waiting *waiting,
             ret = eesp_open_accept(lane, &p->in, p->item->plaintext,
                                    &p->item->opened);
         }
+        if (ret == EESP_OK)
+            eesp_underway_opened(lane, &p->in.header);
         opened += count_result(lane, p->item, ret);
     }
     lane->counters.derived += count;

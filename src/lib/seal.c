@@ -9,6 +9,7 @@
 #include "context.h"
 #include "lane.h"
 #include "seal_begin.h"
+#include "underway.h"
 
 size_t eesp_overhead(const struct eesp_policy *policy)
 {
@@ -109,6 +110,7 @@ seal(struct eesp_lane *lane, struct eesp_header *header, unsigned master,
     memcpy(packet + header->length + body, icv, EESP_ICV_LEN);
     memcpy(packet, built, header->length);
     *length_p = header->length + body + EESP_ICV_LEN;
+    eesp_underway_sealed(lane, header);
     lane->counters.sealed++;
     lane->counters.sealed_bytes += payload;
     return EESP_OK;

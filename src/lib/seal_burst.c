@@ -10,6 +10,7 @@
 #include "lane.h"
 #include "lanes.h"
 #include "seal_begin.h"
+#include "underway.h"
 
 /* Fewer gain little: bench/bursts. */
 enum { TOGETHER_MIN = 4 };
@@ -73,6 +74,7 @@ static void seal_together(struct eesp_lane *lane, struct waiting *waiting,
     eesp_lanes_seal(lane->lanes, keys);
     for (i = 0; i < count; i++) {
         hand_out(lane, i, &waiting[i].header, waiting[i].item);
+        eesp_underway_sealed(lane, &waiting[i].header);
         lane->counters.sealed_bytes += waiting[i].payload;
     }
     lane->counters.sealed  += count;

@@ -25,7 +25,7 @@
 #include "eesp.h"
 
 #define EESP_STAT_MAGIC   "EESPSTAT" /* without its NUL */
-#define EESP_STAT_VERSION 1
+#define EESP_STAT_VERSION 2
 #define EESP_STAT_LOWERS  8
 #define EESP_STAT_REASONS 32 /* as struct eesp_counters has */
 #define EESP_STAT_FILE    8192
@@ -81,7 +81,10 @@ struct eesp_stat_page {
      * first is 1. levels is what every lane opens under: a key that is there as
      * next is staged. Lanes that have not sent or received since may still
      * hold an older keyring, drained is the oldest one's serial: keys that only
-     * keyrings before it had are out of the process's memory.
+     * keyrings before it had are out of the process's memory. underway is what
+     * eesp_underway_fold() says of all lanes, taken when drained was: over all
+     * processes that share keys it makes 0 for a generation (or epoch) that all
+     * have left and of which nothing is on its way.
      */
     uint64_t serial, drained;
     uint64_t loaded;   /* when it was taken */
@@ -91,6 +94,7 @@ struct eesp_stat_page {
     char     refused_why[EESP_WHY_LEN];
     char     keyring[256]; /* its source */
     struct eesp_stat_level levels[EESP_LEVELS];
+    struct eesp_underway_sums underway;
 
     /* ---- what */
     struct eesp_stat_lower lowers[EESP_STAT_LOWERS];
