@@ -160,6 +160,8 @@ static ucs_status_t uct_eesp_send_inline(uct_eesp_send_t *send)
                              packet + sizeof(head), length - sizeof(head));
     if (ucs_likely(status == UCS_OK)) {
         send->channel->last = eesp_lane_sequence(iface->lane);
+    } else {
+        eesp_lane_unsent(iface->lane);
     }
     return status;
 }

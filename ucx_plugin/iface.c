@@ -254,6 +254,7 @@ static void uct_eesp_iface_clear(uct_eesp_iface_t *iface)
 
     iface->failure_handled = 0;
     iface->fail_id      = UCS_CALLBACKQ_ID_NULL;
+    iface->follow_id    = UCS_CALLBACKQ_ID_NULL;
     memset(&iface->lower_attr, 0, sizeof(iface->lower_attr));
     memset(&iface->counted, 0, sizeof(iface->counted));
     ucs_list_head_init(&iface->eps);
@@ -272,6 +273,8 @@ static void uct_eesp_iface_release(uct_eesp_iface_t *iface)
     }
     uct_eesp_rx_cleanup(iface);
     uct_eesp_stat_remove(iface);
+    uct_worker_progress_unregister_safe(&iface->super.worker->super,
+                                        &iface->follow_id);
     eesp_lane_destroy(iface->lane);
     uct_eesp_ring_put(uct_eesp_iface_md(iface), iface->ring);
     ucs_free(iface->scratch);

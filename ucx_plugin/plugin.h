@@ -188,8 +188,10 @@ void uct_eesp_stat_close(uct_eesp_md_t *md);
 /* Counts what this interface does, and did. */
 void uct_eesp_stat_add(struct uct_eesp_iface *iface);
 void uct_eesp_stat_remove(struct uct_eesp_iface *iface);
-/* A keyring was taken, or a lane has moved on to it. */
-void uct_eesp_stat_ring(uct_eesp_md_t *md);
+/* A keyring was taken in the place of old. */
+void uct_eesp_stat_ring(uct_eesp_md_t *md, const struct eesp_keyring *old);
+/* A lane has moved on to it, or messages have come since. */
+void uct_eesp_stat_moved(uct_eesp_md_t *md);
 void uct_eesp_stat_refused(uct_eesp_md_t *md, const char *why);
 /* The key rings of the newest keyring, by level; returns its epoch. */
 struct eesp_stat_level;
@@ -283,6 +285,7 @@ typedef struct uct_eesp_iface {
     struct eesp_lane         *lane;
     uct_eesp_ring_t          *ring;        /* that the lane has its keys from */
     uint64_t                  ring_serial;
+    uct_worker_cb_id_t        follow_id;   /* under the MD's lock */
     ucs_list_link_t           list;        /* of the MD, see stat.c */
     struct eesp_counters      counted;     /* of what the lane has done */
     int                       p2p;         /* the lower connects endpoint to

@@ -4,11 +4,14 @@
  *
  * A timer of UCX's own thread looks at the source, reads and checks it whole, and
  * publishes it: so no call of the program ever waits for a file. Interfaces see
- * the new serial number at their next message, move their lane, and let go of
- * the old keyring, which is wiped with its last user.
+ * the new serial number at their next message or at the next progress of their
+ * worker, move their lane, and let go of the old keyring, which is wiped with its
+ * last user.
  *
  *     timer:      ring = next; serial++ (release)
  *     interface:  serial != own? (acquire)  ->  eesp_lane_reload(), put old
+ *
+ * The page of stat.c says who has come how far: eesp rotate waits for it.
  */
 #include "plugin.h"
 
@@ -110,17 +113,39 @@ int uct_eesp_ring_try(const uct_eesp_md_t *md,
     return ret;
 }
 
+/* In the thread of the worker, whether or not anything is sent or comes. */
+static unsigned uct_eesp_ring_progress(void *arg)
+{
+    uct_eesp_iface_t *iface = arg;
+    uct_eesp_md_t *md       = uct_eesp_iface_md(iface);
+
+    ucs_recursive_spin_lock(&md->lock);
+    iface->follow_id = UCS_CALLBACKQ_ID_NULL;
+    ucs_recursive_spin_unlock(&md->lock);
+    uct_eesp_enter(iface);
+    uct_eesp_iface_check_ring(iface);
+    uct_eesp_leave(iface);
+    return 1;
+}
+
 static void uct_eesp_ring_publish(uct_eesp_md_t *md, uct_eesp_ring_t *ring)
 {
+    uct_eesp_iface_t *iface;
     uct_eesp_ring_t *old;
 
     ucs_recursive_spin_lock(&md->lock);
     old      = md->ring;
     md->ring = ring;
     __atomic_store_n(&md->ring_serial, md->ring_serial + 1, __ATOMIC_RELEASE);
+    uct_eesp_stat_ring(md, old->keyring);
+    ucs_list_for_each(iface, &md->ifaces, list) {
+        uct_worker_progress_register_safe(&iface->super.worker->super,
+                                          uct_eesp_ring_progress, iface,
+                                          UCS_CALLBACKQ_FLAG_ONESHOT,
+                                          &iface->follow_id);
+    }
     ucs_recursive_spin_unlock(&md->lock);
     uct_eesp_ring_put(md, old);
-    uct_eesp_stat_ring(md);
 }
 
 /* Only this thread replaces md->ring: it may be looked at without the lock. */
@@ -169,6 +194,7 @@ static void uct_eesp_ring_timer(int id, ucs_event_set_types_t events, void *arg)
         uct_eesp_ring_turns_stale(md->ring)) {
         uct_eesp_ring_follow(md);
     }
+    uct_eesp_stat_moved(md);
 }
 
 ucs_status_t uct_eesp_ring_watch(uct_eesp_md_t *md)
@@ -200,15 +226,18 @@ void uct_eesp_iface_follow(uct_eesp_iface_t *iface)
     char why[EESP_WHY_LEN];
     uct_eesp_ring_t *ring;
 
+    /* All of it under the lock: stat.c looks at lanes that move. */
+    ucs_recursive_spin_lock(&md->lock);
     ring = uct_eesp_ring_get(md, &iface->ring_serial);
-    if (eesp_lane_reload(iface->lane, ring->keyring, why) != EESP_OK) {
+    if (eesp_lane_reload(iface->lane, ring->keyring, why) == EESP_OK) {
+        uct_eesp_ring_put(md, iface->ring);
+        iface->ring = ring;
+        uct_eesp_stat_moved(md);
+    } else {
         ucs_error("eesp: %s/%s keeps the last good keys: %s",
                   iface->lower_dev->resource.tl_name, iface->lower_dev->name,
                   why);
         uct_eesp_ring_put(md, ring);
-        return;
     }
-    uct_eesp_ring_put(md, iface->ring);
-    iface->ring = ring;
-    uct_eesp_stat_ring(md);
+    ucs_recursive_spin_unlock(&md->lock);
 }

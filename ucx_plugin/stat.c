@@ -35,6 +35,7 @@ struct uct_eesp_stat {
     pid_t                  owner; /* the child of a fork leaves it alone */
     int                    timer; /* -1: none */
     int                    fd;    /* holds the lock */
+    struct eesp_underway   closed; /* of interfaces that are gone */
     char                   path[PATH_MAX + 32];
 };
 
@@ -224,15 +225,22 @@ static void uct_eesp_stat_fill_ring(const uct_eesp_md_t *md,
     page->epoch = uct_eesp_stat_levels(md, page->levels);
 }
 
-static uint64_t uct_eesp_stat_oldest(uct_eesp_md_t *md)
+/*
+ * What is on its way counts once all lanes have moved on, so the two are told
+ * together: lanes move under the lock.
+ */
+static void uct_eesp_stat_drain(uct_eesp_md_t *md, struct eesp_stat_page *page)
 {
-    uint64_t oldest = md->ring_serial;
+    struct eesp_underway underway = md->stat->closed;
+    uint64_t oldest               = md->ring_serial;
     uct_eesp_iface_t *iface;
 
     ucs_list_for_each(iface, &md->ifaces, list) {
         oldest = ucs_min(oldest, iface->ring_serial);
+        eesp_lane_underway(iface->lane, &underway);
     }
-    return oldest + 1;
+    page->drained = oldest + 1;
+    eesp_underway_fold(&underway, &page->underway);
 }
 
 static void uct_eesp_stat_fill(uct_eesp_md_t *md, struct eesp_stat_page *page)
@@ -330,8 +338,8 @@ static void uct_eesp_stat_update(uct_eesp_md_t *md, struct eesp_stat_page *page)
     ucs_list_for_each(iface, &md->ifaces, list) {
         uct_eesp_stat_count(page, iface);
     }
+    uct_eesp_stat_drain(md, page);
     page->peers   = kh_size(&md->processes);
-    page->drained = uct_eesp_stat_oldest(md);
     page->updated = time(NULL);
     eesp_stat_end(page);
 }
@@ -463,14 +471,37 @@ void uct_eesp_stat_remove(uct_eesp_iface_t *iface)
     ucs_recursive_spin_lock(&md->lock);
     page = uct_eesp_stat_page(md);
     if ((page != NULL) && !ucs_list_is_empty(&iface->list)) {
+        uct_eesp_iface_check_ring(iface);
         uct_eesp_stat_update(md, page);
+        eesp_lane_underway(iface->lane, &md->stat->closed);
     }
     ucs_list_del(&iface->list);
     ucs_list_head_init(&iface->list);
     ucs_recursive_spin_unlock(&md->lock);
 }
 
-void uct_eesp_stat_ring(uct_eesp_md_t *md)
+void uct_eesp_stat_ring(uct_eesp_md_t *md, const struct eesp_keyring *old)
+{
+    struct eesp_stat_page *page;
+
+    ucs_recursive_spin_lock(&md->lock);
+    page = uct_eesp_stat_page(md);
+    if (page != NULL) {
+        eesp_underway_follow(
+                &md->stat->closed, eesp_keyring_policy_spi(old, md->info.spi),
+                eesp_keyring_policy_spi(md->ring->keyring, md->info.spi));
+        eesp_stat_begin(page);
+        page->serial   = md->ring_serial + 1;
+        page->loaded   = time(NULL);
+        page->refusing = 0;
+        uct_eesp_stat_fill_ring(md, page);
+        uct_eesp_stat_drain(md, page);
+        eesp_stat_end(page);
+    }
+    ucs_recursive_spin_unlock(&md->lock);
+}
+
+void uct_eesp_stat_moved(uct_eesp_md_t *md)
 {
     struct eesp_stat_page *page;
 
@@ -478,13 +509,7 @@ void uct_eesp_stat_ring(uct_eesp_md_t *md)
     page = uct_eesp_stat_page(md);
     if (page != NULL) {
         eesp_stat_begin(page);
-        if (page->serial != md->ring_serial + 1) {
-            page->serial   = md->ring_serial + 1;
-            page->loaded   = time(NULL);
-            page->refusing = 0;
-            uct_eesp_stat_fill_ring(md, page);
-        }
-        page->drained = uct_eesp_stat_oldest(md);
+        uct_eesp_stat_drain(md, page);
         eesp_stat_end(page);
     }
     ucs_recursive_spin_unlock(&md->lock);
