@@ -12,7 +12,7 @@ static const struct {
     const char *purpose;
 } subcommands[] = {
     { "keygen", keygen_main, "Make a keyring file with fresh root keys" },
-    { "rotate", rotate_main, "Stage, promote or retire a root key" },
+    { "rotate", rotate_main, "Stage, promote or retire a root key, or raise the epoch" },
     { "grant", grant_main, "Make a keyring for one policy without root keys" },
     { "run", run_main, "Run a job under keys that are made for it alone" },
     { "stat", stat_main, "Show the processes that send and receive sealed" },

@@ -3,49 +3,54 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "../job/base64url.h"
 #include "keygen.h"
+#include "pages.h"
+#include "rotate.h"
 
-enum { KEY_LENGTH = 32, KEY_TEXT = 44 };
-
-struct rotation {
-    const char *path, *level, *kid, *step;
-    uint64_t    expires; /* of the staged key, 0: never */
-    json_t     *keys;
-    json_t     *key[EESP_STATES]; /* of the ring, borrowed */
-};
+enum { WAIT = 60, WAIT_MAX = 1000000 }; /* seconds */
 
 static void print_help(void)
 {
     printf(
-        "Usage: eesp rotate --keyring FILE --level LEVEL [OPTION]... STEP\n\n"
+        "Usage: eesp rotate --keyring FILE --level LEVEL [OPTION]... STEP...\n"
+        "       eesp rotate --keyring FILE [OPTION]... epoch...\n\n"
         "Takes the keys of one level a step further. Steps, in this order, "
         "each one\ncopied to every node before the next is made:\n\n"
         "  stage             make the next key; nodes open with it, "
         "none sends\n"
         "  promote           next becomes current and sends, current "
         "becomes previous\n"
-        "  retire            remove the previous key\n\n"
+        "  retire            remove the previous key\n"
+        "  epoch             raise the epoch of the policies, without new "
+        "root keys\n\n"
         "  --keyring FILE    keyring (default: $UCX_EESP_KEYRING or\n"
         "                    %s)\n"
         "  --level LEVEL     domain, tenant, job or task\n"
         "  --kid ID          id of the key, if the level has more than one\n"
+        "  --policy NAME     epoch: of this policy only\n"
         "  --lifetime TIME   stage: the key expires after TIME: days, or "
         "30d, 12h\n"
+        "  --wait[=SECONDS]  before each step wait, %u s at most, until all "
+        "processes\n                    of this host that use the keyring are "
+        "ready for it:\n                    they hold the one before it, and "
+        "nothing is on its\n                    way under keys that the step "
+        "takes away\n"
+        "  --stat-dir DIR    where their pages are (default: $%s,\n"
+        "                    or as for eesp stat)\n"
         "  -h, --help        this text\n\n"
         "Examples:\n"
         "  eesp rotate --keyring keyring.jwks --level domain stage\n"
         "  eesp rotate --keyring keyring.jwks --level domain promote\n"
-        "  eesp rotate --keyring keyring.jwks --level domain retire\n",
-        CMD_DEFAULT_KEYRING);
+        "  eesp rotate --keyring keyring.jwks --level domain retire\n"
+        "  eesp rotate --keyring keyring.jwks --level job --wait stage "
+        "promote retire\n",
+        CMD_DEFAULT_KEYRING, WAIT, PAGES_VARIABLE);
 }
 
 /*
@@ -72,136 +77,6 @@ static int open_locked(const char *path, struct stat *status)
     return -1;
 }
 
-static const char *member(const json_t *key, const char *name)
-{
-    const char *text = json_string_value(json_object_get(key, name));
-
-    return text ? text : "";
-}
-
-/* Sorts the keys of the ring by state: the file was checked before. */
-static int find_ring(struct rotation *r)
-{
-    const char *kid = r->kid;
-    json_t *key;
-    size_t i;
-    int state;
-
-    json_array_foreach(r->keys, i, key) {
-        if (strcmp(member(key, "eesp_level"), r->level) != 0 ||
-            (r->kid && strcmp(member(key, "kid"), r->kid) != 0))
-            continue;
-        if (kid && strcmp(member(key, "kid"), kid) != 0) {
-            cmd_complain("%s: level %s has the keys %s and %s: choose with "
-                         "--kid ID", r->path, r->level, kid,
-                         member(key, "kid"));
-            return -1;
-        }
-        kid = member(key, "kid");
-        for (state = 0; state < EESP_STATES; state++)
-            if (strcmp(member(key, "eesp_state"),
-                       eesp_key_state_name((enum eesp_key_state)state)) == 0)
-                r->key[state] = key;
-    }
-    if (!r->key[EESP_CURRENT]) {
-        cmd_complain("%s: no current %s key%s%s; see: eesp show '%s'", r->path,
-                     r->level, r->kid ? " " : "", r->kid ? r->kid : "",
-                     r->path);
-        return -1;
-    }
-    r->kid = kid;
-    return 0;
-}
-
-static int refuse(const struct rotation *r, const char *what, const char *step)
-{
-    cmd_complain("%s: %s key %s %s; run: eesp rotate --keyring '%s' --level "
-                 "%s --kid %s %s", r->path, r->level, r->kid, what, r->path,
-                 r->level, r->kid, step);
-    return -1;
-}
-
-static int set(json_t *key, const char *name, json_t *value)
-{
-    return json_object_set_new(key, name, value);
-}
-
-static int stage(struct rotation *r)
-{
-    json_int_t generation = json_integer_value(
-        json_object_get(r->key[EESP_CURRENT], "eesp_generation"));
-    uint8_t bytes[KEY_LENGTH];
-    char k[KEY_TEXT];
-    json_t *key;
-    int result = -1;
-
-    if (r->key[EESP_NEXT])
-        return refuse(r, "has a staged next key", "promote");
-    if (generation == UINT32_MAX) {
-        cmd_complain("%s: %s key %s has used up its generations: make a key "
-                     "with another id", r->path, r->level, r->kid);
-        return -1;
-    }
-    if (keygen_random(bytes, sizeof(bytes)) == 0) {
-        job_base64url(bytes, sizeof(bytes), k);
-        key = json_pack("{s:s,s:s,s:s,s:s,s:I,s:s}", "kty", "oct", "kid",
-                        r->kid, "k", k, "eesp_level", r->level,
-                        "eesp_generation", generation + 1, "eesp_state",
-                        "next");
-        if (key && r->expires)
-            set(key, "exp", json_integer((json_int_t)r->expires));
-        result = json_array_append_new(r->keys, key);
-        if (result < 0)
-            cmd_complain("out of memory");
-    }
-    explicit_bzero(bytes, sizeof(bytes));
-    explicit_bzero(k, sizeof(k));
-    return result;
-}
-
-static int promote(struct rotation *r)
-{
-    json_t *exp = json_object_get(r->key[EESP_NEXT], "exp");
-    json_t *nbf = json_object_get(r->key[EESP_NEXT], "nbf");
-    json_int_t now = (json_int_t)time(NULL);
-
-    if (!r->key[EESP_NEXT])
-        return refuse(r, "has no staged next key", "stage");
-    if (r->key[EESP_PREVIOUS])
-        return refuse(r, "still has a previous key", "retire");
-    if ((exp && json_integer_value(exp) <= now) ||
-        (nbf && json_integer_value(nbf) > now)) {
-        cmd_complain("%s: the next %s key %s could not send now: its lifetime "
-                     "is over or has not begun; see: eesp show '%s'", r->path,
-                     r->level, r->kid, r->path);
-        return -1;
-    }
-    return set(r->key[EESP_CURRENT], "eesp_state", json_string("previous")) |
-           set(r->key[EESP_NEXT], "eesp_state", json_string("current"));
-}
-
-static int retire(struct rotation *r)
-{
-    json_t *key;
-    size_t i;
-
-    if (!r->key[EESP_PREVIOUS])
-        return refuse(r, "has no previous key", r->key[EESP_NEXT] ? "promote" :
-                                                                    "stage");
-    json_array_foreach(r->keys, i, key)
-        if (key == r->key[EESP_PREVIOUS])
-            return json_array_remove(r->keys, i);
-    return -1;
-}
-
-static const struct {
-    const char *name;
-    int       (*take)(struct rotation *r);
-} steps[] = { { "stage", stage }, { "promote", promote },
-              { "retire", retire } };
-
-enum { STEPS = sizeof(steps) / sizeof(steps[0]) };
-
 /* What the library would refuse in place of the old one is not written. */
 static int save(const struct rotation *r, const struct eesp_keyring *old,
                 const char *text, const struct stat *status)
@@ -222,67 +97,117 @@ static int save(const struct rotation *r, const struct eesp_keyring *old,
     return result;
 }
 
-static int rotate(struct rotation *r)
+static void tell(const struct rotation *r, const struct rotation_step *step)
+{
+    const char *next = r->waits ? "" : " Copy it to every node before the next "
+                                       "step.";
+
+    if (step->of_ring)
+        fprintf(stderr, "%s: %s key %s: %s done.%s\n", r->path, r->level,
+                r->kid, step->name, next);
+    else
+        fprintf(stderr, "%s: epoch raised.%s\n", r->path, next);
+}
+
+static int rotate(struct rotation *r, const struct rotation_step *step)
 {
     struct eesp_keyring *old = NULL;
-    json_t *document = NULL;
-    char *text = NULL, *path;
     struct stat status;
-    int fd = -1, result = -1;
-    unsigned i = 0;
+    char *text = NULL;
+    int fd, result = -1;
 
-    path = realpath(r->path, NULL); /* a link stays a link */
-    r->path = path ? path : r->path;
     fd = open_locked(r->path, &status);
     if (fd < 0)
-        goto out;
+        return -1;
     old = cmd_load_keyring(r->path, &r->path);
     if (!old)
         goto out;
-    json_set_alloc_funcs(malloc, cmd_wiping_free);
-    document = json_loadfd(fd, JSON_REJECT_DUPLICATES, NULL);
-    r->keys = json_object_get(document, "keys");
-    while (i < STEPS - 1 && strcmp(r->step, steps[i].name) != 0)
-        i++;
-    if (find_ring(r) < 0 || steps[i].take(r) != 0)
+    r->document = json_loadfd(fd, JSON_REJECT_DUPLICATES, NULL);
+    if (step->of_ring && rotation_find(r) < 0)
         goto out;
-    text = json_dumps(document, JSON_INDENT(2));
+    if (step->take(r) < 0 || (r->waits && readers_wait(r, step, old) < 0))
+        goto out;
+    text   = json_dumps(r->document, JSON_INDENT(2));
     result = save(r, old, text, &status);
     if (result == 0)
-        fprintf(stderr, "%s: %s key %s: %s done. Copy it to every node before "
-                "the next step.\n", r->path, r->level, r->kid, r->step);
+        tell(r, step);
 out:
     cmd_wiping_free(text);
-    json_decref(document);
     eesp_keyring_free(old);
-    if (fd >= 0)
-        close(fd);
+    close(fd);
+    return result;
+}
+
+static int rotate_all(struct rotation *r, char *steps[])
+{
+    char *path = realpath(r->path, NULL); /* a link stays a link */
+    const char *kid = r->kid;
+    int result      = 0;
+
+    r->path = path ? path : r->path;
+    json_set_alloc_funcs(malloc, cmd_wiping_free);
+    while (result == 0 && *steps) {
+        result = rotate(r, rotation_step(*steps++));
+        json_decref(r->document);
+        r->document = NULL;
+        r->kid      = kid; /* that which was found lay in the document */
+    }
     free(path);
     return result < 0 ? CMD_FAILED : CMD_OK;
 }
 
-static int check_usage(const struct rotation *r)
+/* What belongs to some of the steps only. */
+static int check_step(const struct rotation *r, const char *name)
 {
-    unsigned i, level = 0;
+    const struct rotation_step *step = rotation_step(name);
 
-    if (!r->level || !r->step) {
-        cmd_complain("rotate needs --level and one of stage, promote, retire");
-        return -1;
-    }
-    for (i = 0; i < STEPS && strcmp(r->step, steps[i].name) != 0; i++)
-        ;
-    while (level < EESP_LEVELS &&
-           strcmp(r->level, eesp_level_name((enum eesp_level)level)) != 0)
-        level++;
-    if (i == STEPS)
-        cmd_complain("unknown step '%s' (stage, promote or retire)", r->step);
-    else if (level == EESP_LEVELS)
-        cmd_complain("--level: unknown level '%s'", r->level);
-    else if (r->expires && i != 0)
+    if (!step)
+        cmd_complain("unknown step '%s' (stage, promote, retire or epoch)",
+                     name);
+    else if (step->of_ring != (r->level != NULL))
+        cmd_complain(step->of_ring ? "%s needs --level"
+                                   : "%s is no level's: leave out --level",
+                     name);
+    else if (r->kid && !step->of_ring)
+        cmd_complain("--kid belongs to --level");
+    else if (r->policy && step->of_ring)
+        cmd_complain("--policy belongs to epoch");
+    else if (r->expires && strcmp(name, "stage") != 0)
         cmd_complain("--lifetime belongs to stage");
     else
         return 0;
     return -1;
+}
+
+static int check_usage(const struct rotation *r, char *steps[])
+{
+    unsigned i, level = 0;
+
+    if (!steps[0]) {
+        cmd_complain("rotate needs --level and one of stage, promote, retire, "
+                     "or epoch");
+        return -1;
+    }
+    while (r->level && level < EESP_LEVELS &&
+           strcmp(r->level, eesp_level_name((enum eesp_level)level)) != 0)
+        level++;
+    if (level == EESP_LEVELS) {
+        cmd_complain("--level: unknown level '%s'", r->level);
+        return -1;
+    }
+    if (steps[1] && !r->waits) {
+        cmd_complain("more than one step needs --wait: nodes that miss one "
+                     "cannot open what the others send");
+        return -1;
+    }
+    if (r->pages && !r->waits) {
+        cmd_complain("--stat-dir belongs to --wait");
+        return -1;
+    }
+    for (i = 0; steps[i]; i++)
+        if (check_step(r, steps[i]) < 0)
+            return -1;
+    return 0;
 }
 
 int rotate_main(int argc, char *argv[])
@@ -291,11 +216,14 @@ int rotate_main(int argc, char *argv[])
         { "keyring", required_argument, NULL, 'f' },
         { "level", required_argument, NULL, 'l' },
         { "kid", required_argument, NULL, 'k' },
+        { "policy", required_argument, NULL, 'p' },
         { "lifetime", required_argument, NULL, 't' },
+        { "wait", optional_argument, NULL, 'w' },
+        { "stat-dir", required_argument, NULL, 'd' },
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
-    struct rotation r = { 0 };
+    struct rotation r = { .seconds = WAIT };
     int option, result = 0;
 
     while (result == 0 &&
@@ -304,24 +232,26 @@ int rotate_main(int argc, char *argv[])
         case 'f': r.path = optarg; break;
         case 'l': r.level = optarg; break;
         case 'k': r.kid = optarg; break;
+        case 'p': r.policy = optarg; break;
         case 't': result = keygen_lifetime(optarg, &r.expires); break;
+        case 'w':
+            r.waits = true;
+            if (optarg)
+                result = cmd_parse_number("wait", optarg, 10, WAIT_MAX,
+                                          &r.seconds);
+            break;
+        case 'd': r.pages = optarg; break;
         case 'h': print_help(); return CMD_OK;
         default: result = -1;
         }
     }
-    if (result == 0 && optind < argc)
-        r.step = argv[optind++];
-    if (result == 0 && optind < argc) {
-        cmd_complain("unexpected argument '%s'", argv[optind]);
-        result = -1;
-    }
     if (result == 0)
-        result = check_usage(&r);
+        result = check_usage(&r, argv + optind);
     if (result < 0)
         return cmd_usage("rotate");
     if (!r.path)
         r.path = getenv(CMD_KEYRING_VARIABLE);
     if (!r.path || !*r.path)
         r.path = CMD_DEFAULT_KEYRING;
-    return rotate(&r);
+    return rotate_all(&r, argv + optind);
 }

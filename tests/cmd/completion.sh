@@ -45,7 +45,7 @@ done
 proposals rotate --level ''
 proposed "levels" domain tenant job task
 proposals rotate ''
-proposed "steps" stage promote retire
+proposed "steps" stage promote retire epoch
 ring=$work/ring.jwks
 eesp keygen --levels domain,job --out "$ring"
 proposals grant --keyring "$ring" --policy ''

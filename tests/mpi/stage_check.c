@@ -50,7 +50,7 @@ static int is_stopped(void)
 /* Signals that only stop and continue cut a sleep short. */
 static void wait_until(double end)
 {
-    while (MPI_Wtime() < end) {
+    while (MPI_Wtime() < end && !is_stopped()) {
         usleep(50000);
     }
 }
