@@ -16,7 +16,7 @@ packages_run="tcpdump ucx-utils iproute2 util-linux"
 # shellcheck disable=SC2034
 packages_test="libcmocka-dev python3 python3-cryptography
     python3-cryptography-vectors jq procps keyutils munge systemd shellcheck
-    faketime python3-prometheus-client
+    faketime python3-prometheus-client strace
     mandoc man-db tshark libasan8 libubsan1 qemu-user gcovr clang libclang-rt-dev valgrind"
 # For Slurm's plugin; without them it is not built or not tested.
 # shellcheck disable=SC2034
