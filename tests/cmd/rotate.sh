@@ -68,6 +68,45 @@ wait
 check "$ring" 'len(r["keys"]) == 4'
 report $? "two rotations at once"
 
+# Several steps, and nobody to wait for.
+mkdir "$work/pages"
+rotate stage promote
+expect 2 "two steps without --wait" "more than one step needs --wait"
+eesp keygen --levels domain,job --kid domain=a --out "$ring" --force
+rotate --wait --stat-dir "$work/pages" stage promote retire
+expect 0 "three steps" "no process here is known to use it: retire waits for nobody"
+states "[(2, 'current')]"
+rotate --wait=0 --stat-dir "$work/pages" retire
+expect 1 "a step that cannot be, whoever waits" "no previous key"
+
+eesp rotate --keyring "$ring" epoch
+expect 0 "epoch" "epoch raised"
+eesp rotate --keyring "$ring" --policy ranks epoch
+expect 0 "epoch of one policy"
+check "$ring" '[(p["name"], p["epoch"]) for p in r["eesp_policies"]] == [("ranks", 3), ("pairs", 2)]'
+report $? "only epochs are raised"
+python3 - "$ring" <<'PY'
+import json, sys
+r = json.load(open(sys.argv[1]))
+r["eesp_policies"][0]["epoch"] = 65535
+del r["eesp_policies"][1]["epoch"]
+json.dump(r, open(sys.argv[1], "w"))
+PY
+eesp rotate --keyring "$ring" epoch
+expect 0 "epoch behind the last one"
+check "$ring" '[p["epoch"] for p in r["eesp_policies"]] == [0, 1]'
+report $? "epochs are serial numbers, and 0 where none is said"
+eesp rotate --keyring "$ring" --policy none epoch
+expect 1 "epoch of no policy" "no policy none"
+eesp rotate --keyring "$ring" --level job epoch
+expect 2 "epoch of a level" "leave out --level"
+eesp rotate --keyring "$ring" stage
+expect 2 "stage of no level" "stage needs --level"
+rotate --policy ranks stage
+expect 2 "policy of a ring" "belongs to epoch"
+rotate --stat-dir "$work/pages" stage
+expect 2 "pages for nothing" "belongs to --wait"
+
 refused "unknown id" "no current domain key b; see: eesp show" --kid b stage
 chmod 644 "$ring"
 refused "others may read" "chmod 0600" stage
