@@ -48,6 +48,14 @@ struct eesp_aead {
     int (*decrypt)(void *k, const uint8_t nonce[EESP_NONCE_LEN],
                    const uint8_t *aad, size_t aad_length, const uint8_t *in,
                    size_t length, uint8_t *out, const uint8_t *icv);
+    /*
+     * decrypt of as many bytes as the count parts of out have. NULL where the
+     * AEAD takes one piece only.
+     */
+    int (*decrypt_parts)(void *k, const uint8_t nonce[EESP_NONCE_LEN],
+                         const uint8_t *aad, size_t aad_length,
+                         const uint8_t *in, const struct iovec *out,
+                         unsigned count, const uint8_t *icv);
     void (*close)(void *k);
 };
 
@@ -77,6 +85,28 @@ static inline void eesp_aead_gather(const struct iovec *in, unsigned count,
             memcpy(out, in[i].iov_base, in[i].iov_len);
         out += in[i].iov_len;
     }
+}
+
+/* in -> all bytes of out. */
+static inline void eesp_aead_scatter(const uint8_t *in, const struct iovec *out,
+                                     unsigned count)
+{
+    unsigned i;
+
+    for (i = 0; i < count; i++) {
+        if (out[i].iov_len > 0)
+            memcpy(out[i].iov_base, in, out[i].iov_len);
+        in += out[i].iov_len;
+    }
+}
+
+static inline void eesp_aead_wipe_parts(const struct iovec *parts,
+                                        unsigned count)
+{
+    unsigned i;
+
+    for (i = 0; i < count; i++)
+        explicit_bzero(parts[i].iov_base, parts[i].iov_len);
 }
 
 /* Takes the first length bytes out of parts, which have as many. */

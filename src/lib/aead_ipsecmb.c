@@ -27,8 +27,8 @@ struct gcm_calls {
     aes_gcm_pre_t              pre;
     aes_gcm_enc_dec_t          enc, dec;
     aes_gcm_init_t             init;
-    aes_gcm_enc_dec_update_t   enc_update;
-    aes_gcm_enc_dec_finalize_t enc_finalize;
+    aes_gcm_enc_dec_update_t   enc_update, dec_update;
+    aes_gcm_enc_dec_finalize_t enc_finalize, dec_finalize;
 };
 
 struct gcm_key {
@@ -67,7 +67,9 @@ static pthread_once_t manager_once = PTHREAD_ONCE_INIT;
         .dec          = (_mgr)->gcm##_bits##_dec,                       \
         .init         = (_mgr)->gcm##_bits##_init,                      \
         .enc_update   = (_mgr)->gcm##_bits##_enc_update,                \
+        .dec_update   = (_mgr)->gcm##_bits##_dec_update,                \
         .enc_finalize = (_mgr)->gcm##_bits##_enc_finalize,              \
+        .dec_finalize = (_mgr)->gcm##_bits##_dec_finalize,              \
     })
 
 static void make_managers(void)
@@ -103,18 +105,26 @@ static const char *missing(enum isa isa)
     return manager[isa] ? NULL : isa_table[isa].missing;
 }
 
-/* EESP_DROP_AUTH and an empty out unless the two ICVs are the same. */
-static int check_icv(uint8_t expected[EESP_ICV_LEN], const uint8_t *icv,
-                     uint8_t *out, size_t length)
+/* EESP_DROP_AUTH and empty parts unless the two ICVs are the same. */
+static int check_parts(uint8_t expected[EESP_ICV_LEN], const uint8_t *icv,
+                       const struct iovec *parts, unsigned count)
 {
     int ret = EESP_OK;
 
     if (!eesp_same(expected, icv, EESP_ICV_LEN)) {
-        explicit_bzero(out, length);
+        eesp_aead_wipe_parts(parts, count);
         ret = EESP_DROP_AUTH;
     }
     explicit_bzero(expected, EESP_ICV_LEN);
     return ret;
+}
+
+static int check_icv(uint8_t expected[EESP_ICV_LEN], const uint8_t *icv,
+                     uint8_t *out, size_t length)
+{
+    struct iovec part = {out, length};
+
+    return check_parts(expected, icv, &part, 1);
 }
 
 /* ---- AES-GCM ------------------------------------------------------------ */
@@ -186,6 +196,27 @@ static int gcm_decrypt(void *key, const uint8_t nonce[EESP_NONCE_LEN],
     return check_icv(expected, icv, out, length);
 }
 
+static int gcm_decrypt_parts(void *key, const uint8_t nonce[EESP_NONCE_LEN],
+                             const uint8_t *aad, size_t aad_length,
+                             const uint8_t *in, const struct iovec *out,
+                             unsigned count, const uint8_t *icv)
+{
+    struct gcm_key *k = key;
+    uint8_t expected[EESP_ICV_LEN];
+    unsigned i;
+
+    k->calls->init(&k->expanded, &k->stream, nonce, aad, aad_length);
+    for (i = 0; i < count; i++) {
+        if (out[i].iov_len == 0)
+            continue;
+        k->calls->dec_update(&k->expanded, &k->stream, out[i].iov_base, in,
+                             out[i].iov_len);
+        in += out[i].iov_len;
+    }
+    k->calls->dec_finalize(&k->expanded, &k->stream, expected, EESP_ICV_LEN);
+    return check_parts(expected, icv, out, count);
+}
+
 static void gcm_close(void *key)
 {
     explicit_bzero(key, sizeof(struct gcm_key));
@@ -235,6 +266,18 @@ static int gmac_decrypt(void *key, const uint8_t nonce[EESP_NONCE_LEN],
         memcpy(out, in, length);
     gmac(key, nonce, aad, aad_length, &copy, 1, expected);
     return check_icv(expected, icv, out, length);
+}
+
+static int gmac_decrypt_parts(void *key, const uint8_t nonce[EESP_NONCE_LEN],
+                              const uint8_t *aad, size_t aad_length,
+                              const uint8_t *in, const struct iovec *out,
+                              unsigned count, const uint8_t *icv)
+{
+    uint8_t expected[EESP_ICV_LEN];
+
+    eesp_aead_scatter(in, out, count);
+    gmac(key, nonce, aad, aad_length, out, count, expected);
+    return check_parts(expected, icv, out, count);
 }
 
 /* ---- ChaCha20-Poly1305 -------------------------------------------------- */
@@ -290,22 +333,37 @@ static int chacha_seal(void *key, const uint8_t nonce[EESP_NONCE_LEN],
     return EESP_OK;
 }
 
+static int chacha_decrypt_parts(void *key, const uint8_t nonce[EESP_NONCE_LEN],
+                                const uint8_t *aad, size_t aad_length,
+                                const uint8_t *in, const struct iovec *out,
+                                unsigned count, const uint8_t *icv)
+{
+    struct chacha_key *k = key;
+    uint8_t expected[EESP_ICV_LEN];
+    unsigned i;
+
+    IMB_CHACHA20_POLY1305_INIT(k->mgr, k->bytes, &k->stream, nonce, aad,
+                               aad_length);
+    for (i = 0; i < count; i++) {
+        if (out[i].iov_len == 0)
+            continue;
+        IMB_CHACHA20_POLY1305_DEC_UPDATE(k->mgr, k->bytes, &k->stream,
+                                         out[i].iov_base, in, out[i].iov_len);
+        in += out[i].iov_len;
+    }
+    IMB_CHACHA20_POLY1305_DEC_FINALIZE(k->mgr, &k->stream, expected,
+                                       EESP_ICV_LEN);
+    return check_parts(expected, icv, out, count);
+}
+
 static int chacha_decrypt(void *key, const uint8_t nonce[EESP_NONCE_LEN],
                           const uint8_t *aad, size_t aad_length,
                           const uint8_t *in, size_t length, uint8_t *out,
                           const uint8_t *icv)
 {
-    struct chacha_key *k = key;
-    uint8_t expected[EESP_ICV_LEN];
+    struct iovec part = {out, length};
 
-    IMB_CHACHA20_POLY1305_INIT(k->mgr, k->bytes, &k->stream, nonce, aad,
-                               aad_length);
-    if (length > 0)
-        IMB_CHACHA20_POLY1305_DEC_UPDATE(k->mgr, k->bytes, &k->stream, out, in,
-                                         length);
-    IMB_CHACHA20_POLY1305_DEC_FINALIZE(k->mgr, &k->stream, expected,
-                                       EESP_ICV_LEN);
-    return check_icv(expected, icv, out, length);
+    return chacha_decrypt_parts(key, nonce, aad, aad_length, in, &part, 1, icv);
 }
 
 static void chacha_close(void *key)
@@ -345,6 +403,9 @@ static int open_none(void *key, enum isa isa, const struct gcm_calls *calls)
 #define gcm_close      NULL
 #define gmac_seal      NULL
 #define gmac_decrypt   NULL
+#define gcm_decrypt_parts    NULL
+#define gmac_decrypt_parts   NULL
+#define chacha_decrypt_parts NULL
 #define chacha_expand  NULL
 #define chacha_forget  NULL
 #define chacha_seal    NULL
@@ -375,6 +436,7 @@ static int open_none(void *key, enum isa isa, const struct gcm_calls *calls)
         .forget     = _state##_forget,                                      \
         .seal       = _code##_seal,                                         \
         .decrypt    = _code##_decrypt,                                      \
+        .decrypt_parts = _code##_decrypt_parts,                             \
         .close      = _state##_close,                                       \
     };
 

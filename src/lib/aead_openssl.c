@@ -139,23 +139,47 @@ static int openssl_seal(void *key, const uint8_t nonce[EESP_NONCE_LEN],
     return finish_seal(ctx, icv);
 }
 
-/* seen: what goes through the cipher, to out or as associated data. */
-static int open_piece(EVP_CIPHER_CTX *ctx, const uint8_t nonce[EESP_NONCE_LEN],
+static int start_open(EVP_CIPHER_CTX *ctx, const uint8_t nonce[EESP_NONCE_LEN],
                       const uint8_t *aad, size_t aad_length,
-                      const uint8_t *seen, size_t length, uint8_t *out,
                       const uint8_t *icv)
+{
+    return start(ctx, 0, nonce, aad, aad_length) &&
+           EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, EESP_ICV_LEN,
+                               (void *)icv) == 1;
+}
+
+/* Nothing stays in parts unless ret is EESP_OK and the ICV fits. */
+static int finish_open(EVP_CIPHER_CTX *ctx, int ret, const struct iovec *parts,
+                       unsigned count)
 {
     uint8_t last[EESP_ICV_LEN];
     int done;
 
-    if (!start(ctx, 0, nonce, aad, aad_length) ||
-        EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, EESP_ICV_LEN,
-                            (void *)icv) != 1)
-        return EESP_ERR_CRYPTO;
-    if (length > 0 && !update(ctx, out, seen, length))
-        return EESP_ERR_CRYPTO;
-    return EVP_CipherFinal_ex(ctx, last, &done) == 1 ? EESP_OK :
-                                                       EESP_DROP_AUTH;
+    if (ret == EESP_OK && EVP_CipherFinal_ex(ctx, last, &done) != 1)
+        ret = EESP_DROP_AUTH;
+    if (ret != EESP_OK)
+        eesp_aead_wipe_parts(parts, count);
+    return ret;
+}
+
+static int openssl_decrypt_parts(void *key, const uint8_t nonce[EESP_NONCE_LEN],
+                                 const uint8_t *aad, size_t aad_length,
+                                 const uint8_t *in, const struct iovec *out,
+                                 unsigned count, const uint8_t *icv)
+{
+    EVP_CIPHER_CTX *ctx = ((struct openssl_key *)key)->ctx;
+    int ret = start_open(ctx, nonce, aad, aad_length, icv) ? EESP_OK :
+                                                             EESP_ERR_CRYPTO;
+    unsigned i;
+
+    for (i = 0; i < count; i++) {
+        if (out[i].iov_len == 0)
+            continue;
+        if (ret == EESP_OK && !update(ctx, out[i].iov_base, in, out[i].iov_len))
+            ret = EESP_ERR_CRYPTO;
+        in += out[i].iov_len;
+    }
+    return finish_open(ctx, ret, out, count);
 }
 
 static int openssl_decrypt(void *key, const uint8_t nonce[EESP_NONCE_LEN],
@@ -163,12 +187,10 @@ static int openssl_decrypt(void *key, const uint8_t nonce[EESP_NONCE_LEN],
                            const uint8_t *in, size_t length, uint8_t *out,
                            const uint8_t *icv)
 {
-    EVP_CIPHER_CTX *ctx = ((struct openssl_key *)key)->ctx;
-    int ret = open_piece(ctx, nonce, aad, aad_length, in, length, out, icv);
+    struct iovec part = {out, length};
 
-    if (ret != EESP_OK)
-        explicit_bzero(out, length);
-    return ret;
+    return openssl_decrypt_parts(key, nonce, aad, aad_length, in, &part, 1,
+                                 icv);
 }
 
 /*
@@ -200,9 +222,7 @@ static int siv_decrypt(void *key, const uint8_t nonce[EESP_NONCE_LEN],
     uint8_t last[EESP_ICV_LEN];
     int ret = EESP_ERR_CRYPTO, done;
 
-    if (!start(ctx, 0, nonce, aad, aad_length) ||
-        EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, EESP_ICV_LEN,
-                            (void *)icv) != 1)
+    if (!start_open(ctx, nonce, aad, aad_length, icv))
         goto out;
     ret = update(ctx, out, in, length) &&
                   EVP_CipherFinal_ex(ctx, last, &done) == 1 ?
@@ -234,21 +254,35 @@ static int gmac_seal(void *key, const uint8_t nonce[EESP_NONCE_LEN],
 }
 
 /* The copy is what is looked at: in may change meanwhile. */
+static int gmac_decrypt_parts(void *key, const uint8_t nonce[EESP_NONCE_LEN],
+                              const uint8_t *aad, size_t aad_length,
+                              const uint8_t *in, const struct iovec *out,
+                              unsigned count, const uint8_t *icv)
+{
+    EVP_CIPHER_CTX *ctx = ((struct openssl_key *)key)->ctx;
+    int ret = start_open(ctx, nonce, aad, aad_length, icv) ? EESP_OK :
+                                                             EESP_ERR_CRYPTO;
+    unsigned i;
+
+    eesp_aead_scatter(in, out, count);
+    for (i = 0; i < count; i++)
+        if (out[i].iov_len > 0 && ret == EESP_OK &&
+            !update(ctx, NULL, out[i].iov_base, out[i].iov_len))
+            ret = EESP_ERR_CRYPTO;
+    return finish_open(ctx, ret, out, count);
+}
+
 static int gmac_decrypt(void *key, const uint8_t nonce[EESP_NONCE_LEN],
                         const uint8_t *aad, size_t aad_length,
                         const uint8_t *in, size_t length, uint8_t *out,
                         const uint8_t *icv)
 {
-    EVP_CIPHER_CTX *ctx = ((struct openssl_key *)key)->ctx;
-    int ret;
+    struct iovec part = {out, length};
 
-    if (length > 0)
-        memcpy(out, in, length);
-    ret = open_piece(ctx, nonce, aad, aad_length, out, length, NULL, icv);
-    if (ret != EESP_OK)
-        explicit_bzero(out, length);
-    return ret;
+    return gmac_decrypt_parts(key, nonce, aad, aad_length, in, &part, 1, icv);
 }
+
+#define siv_decrypt_parts NULL
 
 static void openssl_close(void *key)
 {
@@ -280,6 +314,7 @@ static void openssl_close(void *key)
         .forget     = openssl_forget,                                   \
         .seal       = _code##_seal,                                     \
         .decrypt    = _code##_decrypt,                                  \
+        .decrypt_parts = _code##_decrypt_parts,                         \
         .close      = openssl_close,                                    \
     };
 

@@ -105,6 +105,14 @@ static int known_answer(const struct eesp_aead *aead, void *k,
     ret = aead->decrypt(k, nonce, aad, a, cipher, n, out, icv);
     if (ret != EESP_OK || memcmp(out, plain, n) != 0)
         return EESP_ERR_CRYPTO;
+    if (aead->decrypt_parts != NULL) {
+        memset(out, 0, n);
+        parts[0].iov_base = out;
+        parts[1].iov_base = out + cut;
+        ret = aead->decrypt_parts(k, nonce, aad, a, cipher, parts, 2, icv);
+        if (ret != EESP_OK || memcmp(out, plain, n) != 0)
+            return EESP_ERR_CRYPTO;
+    }
     icv[15] ^= 1;
     ret = aead->decrypt(k, nonce, aad, a, cipher, n, out, icv);
     return ret == EESP_DROP_AUTH ? EESP_OK : EESP_ERR_CRYPTO;

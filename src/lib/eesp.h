@@ -670,6 +670,19 @@ EESP_API int eesp_open(struct eesp_lane *lane, const void *packet,
                        size_t length, void *plaintext, size_t size,
                        struct eesp_opened *opened);
 
+/*
+ * eesp_open() of a packet whose payload has exactly head_length and then
+ * data_length bytes, else EESP_DROP_LENGTH: into head, which gets Payload Info
+ * Header (4) and head_length bytes, and into data, where the rest belongs: no
+ * copy is made. Neither may overlap packet. data is written to before the ICV
+ * has been checked, and wiped if it does not fit; a packet that is refused for
+ * anything else leaves it alone. opened->payload is head's.
+ */
+EESP_API int eesp_open_split(struct eesp_lane *lane, const void *packet,
+                             size_t length, void *head, size_t head_length,
+                             void *data, size_t data_length,
+                             struct eesp_opened *opened);
+
 /* eesp_open() of each of count items, in their order: see eesp_seal_burst(). */
 struct eesp_open_item {
     const void *packet;

@@ -4,6 +4,7 @@
 #define EESP_INCOMING_H
 
 #include "lane.h"
+#include "master.h"
 
 enum { EESP_REST_MIN = EESP_INFO_LEN + EESP_ICV_LEN };
 _Static_assert(EESP_EXPOSED_MAX >= EESP_REST_MIN,
@@ -24,6 +25,28 @@ struct eesp_incoming {
 int eesp_open_admit(struct eesp_lane *lane, const void *packet, size_t length,
                     size_t size, struct eesp_incoming *in,
                     struct eesp_opened *opened);
+
+/* Decryption of an admitted packet; none of it is in parts unless EESP_OK. */
+int eesp_open_parts(struct eesp_lane *lane, struct eesp_incoming *in,
+                    const uint8_t *packet, const struct iovec *parts,
+                    unsigned count);
+
+/* It is authentic: its number cannot come again. */
+static inline void eesp_open_commit(struct eesp_lane *lane,
+                                    const struct eesp_incoming *in)
+{
+    if (in->entry != NULL)
+        eesp_replay_commit(lane->replay, in->entry, &in->source,
+                           in->header.sequence);
+}
+
+static inline void eesp_open_count_old(struct eesp_lane *lane,
+                                       const struct eesp_incoming *in)
+{
+    if (in->master != lane->policy->send)
+        lane->counters.previous += (unsigned)eesp_master_is_old(
+            lane->policy, (unsigned)in->master);
+}
 
 /*
  * After decryption into plaintext, for a packet that others may have passed

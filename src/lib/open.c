@@ -244,10 +244,35 @@ static int check(struct eesp_lane *lane, struct eesp_incoming *in)
     return ret;
 }
 
+/* Opens into parts; an AEAD of one piece into memory of the lane first. */
+static int decrypt_parts(const struct eesp_lane *lane,
+                         const struct eesp_frame_key *key,
+                         const struct eesp_incoming *in, const uint8_t *body,
+                         const struct iovec *parts, unsigned count,
+                         const uint8_t *icv)
+{
+    const struct eesp_header *header = &in->header;
+    int ret;
+
+    if (key->aead->decrypt_parts != NULL)
+        return key->aead->decrypt_parts(key->key, key->nonce, in->copy,
+                                        header->length, body, parts, count,
+                                        icv);
+    if (in->body > lane->gather_size)
+        return EESP_DROP_LENGTH;
+    ret = key->aead->decrypt(key->key, key->nonce, in->copy, header->length,
+                             body, in->body, lane->gather, icv);
+    if (ret == EESP_OK)
+        eesp_aead_scatter(lane->gather, parts, count);
+    explicit_bzero(lane->gather, in->body);
+    return ret;
+}
+
 /* Opens what lies behind the header under the key in slot. */
 static int decrypt(const struct eesp_lane *lane, struct eesp_incoming *in,
                    struct eesp_key_slot *slot, const uint8_t *packet,
-                   size_t body, uint8_t *plaintext)
+                   size_t body, uint8_t *plaintext, const struct iovec *parts,
+                   unsigned count)
 {
     const struct eesp_header *header = &in->header;
     const struct eesp_aead *aead     = lane->suites[in->suite].aead;
@@ -257,6 +282,8 @@ static int decrypt(const struct eesp_lane *lane, struct eesp_incoming *in,
     packet += header->length;
     eesp_lane_nonce(lane, header, slot->mask, key.nonce);
     memcpy(icv, packet + body, EESP_ICV_LEN);
+    if (parts != NULL)
+        return decrypt_parts(lane, &key, in, packet, parts, count, icv);
     if (header->crypt_offset != 0)
         return eesp_frame_decrypt(&key, header, in->copy, packet, body,
                                   plaintext, icv);
@@ -264,9 +291,11 @@ static int decrypt(const struct eesp_lane *lane, struct eesp_incoming *in,
                          body, plaintext, icv);
 }
 
-static int find_and_decrypt(struct eesp_lane *lane, struct eesp_incoming *in,
-                            const uint8_t *packet, size_t body,
-                            uint8_t *plaintext)
+/* Into plaintext or, if there are any, into parts. */
+static int find_and_decrypt_to(struct eesp_lane *lane,
+                               struct eesp_incoming *in, const uint8_t *packet,
+                               size_t body, uint8_t *plaintext,
+                               const struct iovec *parts, unsigned count)
 {
     const struct eesp_header *header = &in->header;
     struct eesp_keycache *keys       = lane->suites[in->suite].keys;
@@ -286,7 +315,7 @@ static int find_and_decrypt(struct eesp_lane *lane, struct eesp_incoming *in,
                    sizeof(slot->commitment)))
         ret = EESP_DROP_COMMITMENT;
     else
-        ret = decrypt(lane, in, slot, packet, body, plaintext);
+        ret = decrypt(lane, in, slot, packet, body, plaintext, parts, count);
     if (derived && ret == EESP_OK)
         eesp_keycache_insert(keys, &name);
     else if (derived)
@@ -294,6 +323,13 @@ static int find_and_decrypt(struct eesp_lane *lane, struct eesp_incoming *in,
     if (derived && ret == EESP_OK && lane->keylog != NULL)
         eesp_lane_log_key(lane, in->suite, &name);
     return ret;
+}
+
+static int find_and_decrypt(struct eesp_lane *lane, struct eesp_incoming *in,
+                            const uint8_t *packet, size_t body,
+                            uint8_t *plaintext)
+{
+    return find_and_decrypt_to(lane, in, packet, body, plaintext, NULL, 0);
 }
 
 /*
@@ -359,9 +395,7 @@ accept(struct eesp_lane *lane, const struct eesp_incoming *in,
     struct eesp_frame frame;
     int ret;
 
-    if (in->entry != NULL)
-        eesp_replay_commit(lane->replay, in->entry, &in->source,
-                           in->header.sequence);
+    eesp_open_commit(lane, in);
     ret = eesp_frame_check(lane->policy->info.max_payload, plaintext, in->body,
                            &frame);
     if (ret != EESP_OK) {
@@ -371,9 +405,7 @@ accept(struct eesp_lane *lane, const struct eesp_incoming *in,
     opened->payload     = frame.payload;
     opened->length      = frame.length;
     opened->next_header = frame.next_header;
-    if (in->master != lane->policy->send)
-        lane->counters.previous += (unsigned)eesp_master_is_old(
-            lane->policy, (unsigned)in->master);
+    eesp_open_count_old(lane, in);
     return EESP_OK;
 }
 
@@ -398,6 +430,13 @@ int eesp_open_admit(struct eesp_lane *lane, const void *packet, size_t length,
                     struct eesp_opened *opened)
 {
     return admit(lane, packet, length, size, 1, in, opened);
+}
+
+int eesp_open_parts(struct eesp_lane *lane, struct eesp_incoming *in,
+                    const uint8_t *packet, const struct iovec *parts,
+                    unsigned count)
+{
+    return find_and_decrypt_to(lane, in, packet, in->body, NULL, parts, count);
 }
 
 int eesp_open_accept(struct eesp_lane *lane, struct eesp_incoming *in,
