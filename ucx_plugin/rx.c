@@ -256,6 +256,13 @@ static uct_eesp_rx_deferred_t *uct_eesp_rx_pull_deferred(uct_eesp_iface_t *iface
     return deferred;
 }
 
+/* It holds plaintext. */
+static void uct_eesp_rx_free_deferred(uct_eesp_rx_deferred_t *deferred)
+{
+    explicit_bzero(deferred->data, deferred->length);
+    ucs_free(deferred);
+}
+
 static unsigned uct_eesp_rx_deferred_progress(void *arg)
 {
     uct_eesp_iface_t *iface = arg;
@@ -266,7 +273,7 @@ static unsigned uct_eesp_rx_deferred_progress(void *arg)
     while ((deferred = uct_eesp_rx_pull_deferred(iface)) != NULL) {
         (void)uct_iface_invoke_am(&iface->super, deferred->id, deferred->data,
                                   deferred->length, 0);
-        ucs_free(deferred);
+        uct_eesp_rx_free_deferred(deferred);
         ++count;
     }
     return count;
@@ -417,7 +424,7 @@ void uct_eesp_rx_cleanup(uct_eesp_iface_t *iface)
     uct_worker_progress_unregister_safe(&iface->super.worker->super,
                                         &iface->deferred_id);
     while ((deferred = uct_eesp_rx_pull_deferred(iface)) != NULL) {
-        ucs_free(deferred);
+        uct_eesp_rx_free_deferred(deferred);
     }
     if (iface->rx_front != 0) {
         ucs_mpool_cleanup(&iface->rx_mp, 1);
