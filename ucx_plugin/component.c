@@ -11,11 +11,10 @@ uct_component_t uct_eesp_component = {
     .md_open            = uct_eesp_md_open,
     .cm_open            = (uct_component_cm_open_func_t)
                           ucs_empty_function_return_unsupported,
-    .rkey_unpack        = uct_md_stub_rkey_unpack,
+    .rkey_unpack        = uct_eesp_rkey_unpack,
     .rkey_ptr           = (uct_component_rkey_ptr_func_t)
                           ucs_empty_function_return_unsupported,
-    .rkey_release       = (uct_component_rkey_release_func_t)
-                          ucs_empty_function_return_success,
+    .rkey_release       = uct_eesp_rkey_release,
     .name               = "eesp",
     .md_config          = {
         .name   = "EESP memory domain",

@@ -23,6 +23,7 @@ static uct_eesp_iface_t *uct_eesp_ep_iface(uct_eesp_ep_t *ep)
 typedef struct uct_eesp_send {
     uct_eesp_ep_t *ep;
     uct_eesp_channel_t *channel;
+    uint8_t        lower_id; /* active-message id of the lower */
     struct iovec   iov[EESP_AM_MAX_IOV + 2];
     unsigned       iovcnt;
     size_t         length; /* of iov */
@@ -40,13 +41,14 @@ uct_eesp_head_fill(const uct_eesp_channel_t *channel, uint8_t id, void *head)
 }
 
 /* By the handler here: programs register the same on both sides. */
-static UCS_F_ALWAYS_INLINE uct_eesp_channel_t *
-uct_eesp_ep_channel(uct_eesp_ep_t *ep, uint8_t id)
+static UCS_F_ALWAYS_INLINE void
+uct_eesp_send_choose(uct_eesp_send_t *send, uint8_t id)
 {
-    const uct_eesp_iface_t *iface = uct_eesp_ep_iface(ep);
+    const uct_eesp_iface_t *iface = uct_eesp_ep_iface(send->ep);
 
-    return &ep->channels[ucs_unlikely(iface->async) &&
-                         (iface->super.am[id].flags & UCT_CB_FLAG_ASYNC)];
+    send->lower_id = ucs_unlikely(iface->async) &&
+                     (iface->super.am[id].flags & UCT_CB_FLAG_ASYNC);
+    send->channel  = &send->ep->channels[send->lower_id];
 }
 
 static UCS_F_ALWAYS_INLINE void
@@ -111,10 +113,9 @@ static size_t uct_eesp_pack_bcopy(void *dest, void *arg)
     uct_eesp_send_t *send = arg;
     struct iovec *iov     = &send->iov[0];
 
-    iov->iov_len = EESP_AM_HEADER +
-                   send->pack_cb(UCS_PTR_BYTE_OFFSET(iov->iov_base,
-                                                     EESP_AM_HEADER),
-                                 send->pack_arg);
+    iov->iov_len += send->pack_cb(UCS_PTR_BYTE_OFFSET(iov->iov_base,
+                                                      iov->iov_len),
+                                  send->pack_arg);
     if (ucs_unlikely(iov->iov_len > EESP_AM_HEADER +
                                     uct_eesp_ep_iface(send->ep)->max_data)) {
         ucs_fatal("eesp: a caller packed more than max_bcopy bytes");
@@ -155,8 +156,7 @@ static ucs_status_t uct_eesp_send_inline(uct_eesp_send_t *send)
     }
 
     memcpy(&head, packet, sizeof(head));
-    status = uct_ep_am_short(send->ep->lower,
-                             (uint8_t)(send->channel - send->ep->channels), head,
+    status = uct_ep_am_short(send->ep->lower, send->lower_id, head,
                              packet + sizeof(head), length - sizeof(head));
     if (ucs_likely(status == UCS_OK)) {
         send->channel->last = eesp_lane_sequence(iface->lane);
@@ -178,9 +178,8 @@ uct_eesp_send_post(uct_eesp_send_t *send, uct_pack_callback_t pack_cb,
         return uct_eesp_send_inline(send);
     }
     send->error = EESP_OK;
-    packed = uct_ep_am_bcopy(send->ep->lower,
-                             (uint8_t)(send->channel - send->ep->channels),
-                             pack_cb, send, flags & ~UCT_SEND_FLAG_SIGNALED);
+    packed = uct_ep_am_bcopy(send->ep->lower, send->lower_id, pack_cb, send,
+                             flags & ~UCT_SEND_FLAG_SIGNALED);
     if (ucs_unlikely(packed < 0)) {
         return (ucs_status_t)packed;
     }
@@ -200,7 +199,7 @@ ucs_status_t uct_eesp_ep_am_short(uct_ep_h tl_ep, uint8_t id, uint64_t header,
     UCT_CHECK_LENGTH(length + sizeof(header), 0,
                      uct_eesp_ep_iface(ep)->max_short, "am_short");
 
-    send.channel = uct_eesp_ep_channel(ep, id);
+    uct_eesp_send_choose(&send, id);
     uct_eesp_enter(uct_eesp_ep_iface(ep));
     if (!uct_eesp_channel_blocked(send.channel)) {
         uct_eesp_head_fill(send.channel, id, head);
@@ -229,7 +228,7 @@ static ucs_status_t uct_eesp_ep_am_parts(uct_eesp_ep_t *ep, uint8_t id,
     UCT_CHECK_LENGTH(header_length + uct_iov_total_length(iov, iovcnt), 0,
                      uct_eesp_ep_iface(ep)->max_data, "eesp am");
 
-    send.channel = uct_eesp_ep_channel(ep, id);
+    uct_eesp_send_choose(&send, id);
     uct_eesp_enter(uct_eesp_ep_iface(ep));
     if (!uct_eesp_channel_blocked(send.channel)) {
         uct_eesp_head_fill(send.channel, id, head);
@@ -280,7 +279,7 @@ ssize_t uct_eesp_ep_am_bcopy(uct_ep_h tl_ep, uint8_t id,
     ucs_status_t status     = UCS_ERR_NO_RESOURCE;
 
     UCT_CHECK_AM_ID(id);
-    send.channel = uct_eesp_ep_channel(ep, id);
+    uct_eesp_send_choose(&send, id);
     uct_eesp_enter(iface);
     if (!uct_eesp_channel_blocked(send.channel)) {
         uct_eesp_head_fill(send.channel, id, iface->scratch);
@@ -292,18 +291,60 @@ ssize_t uct_eesp_ep_am_bcopy(uct_ep_h tl_ep, uint8_t id,
            (ssize_t)(send.iov[0].iov_len - EESP_AM_HEADER) : (ssize_t)status;
 }
 
+ucs_status_t uct_eesp_ep_post(uct_eesp_ep_t *ep, uint8_t id, uint8_t lower_id,
+                              const struct iovec *parts, unsigned count)
+{
+    uint8_t head[EESP_AM_HEADER];
+    uct_eesp_send_t send = {.ep = ep, .channel = &ep->channels[0],
+                            .lower_id = lower_id, .iovcnt = 0};
+    unsigned i;
+
+    uct_eesp_head_fill(send.channel, id, head);
+    uct_eesp_send_add(&send, head, sizeof(head));
+    for (i = 0; i < count; ++i) {
+        uct_eesp_send_add(&send, parts[i].iov_base, parts[i].iov_len);
+    }
+    return uct_eesp_send_post(&send, uct_eesp_pack_sealed, 0);
+}
+
+ssize_t uct_eesp_ep_post_packed(uct_eesp_ep_t *ep, uint8_t id,
+                                const void *message, size_t message_length,
+                                uct_pack_callback_t pack_cb, void *arg)
+{
+    uct_eesp_iface_t *iface = uct_eesp_ep_iface(ep);
+    size_t front            = EESP_AM_HEADER + message_length;
+    uct_eesp_send_t send    = {.ep = ep, .channel = &ep->channels[0],
+                               .lower_id = EESP_AM_LOWER, .iovcnt = 0,
+                               .pack_cb = pack_cb, .pack_arg = arg};
+    ucs_status_t status;
+
+    uct_eesp_head_fill(send.channel, id, iface->scratch);
+    memcpy(iface->scratch + EESP_AM_HEADER, message, message_length);
+    uct_eesp_send_add(&send, iface->scratch, front);
+    status = uct_eesp_send_post(&send, uct_eesp_pack_bcopy, 0);
+    return status == UCS_OK ? (ssize_t)(send.iov[0].iov_len - front) :
+                              (ssize_t)status;
+}
+
 /* ---- Order ------------------------------------------------------------- */
 
 ucs_status_t uct_eesp_ep_flush(uct_ep_h tl_ep, unsigned flags,
                                uct_completion_t *comp)
 {
     uct_eesp_ep_t *ep = ucs_derived_of(tl_ep, uct_eesp_ep_t);
+    ucs_status_t status;
     unsigned i;
 
     for (i = 0; i < ep->num_channels; ++i) {
         if (uct_eesp_channel_blocked(&ep->channels[i]) &&
             !(flags & UCT_FLUSH_FLAG_CANCEL)) {
             return UCS_ERR_NO_RESOURCE;
+        }
+    }
+    if (ep->rma != NULL) {
+        status = uct_eesp_rma_flush(ep, flags, comp);
+        if (status != UCS_OK) {
+            return status;
         }
     }
     return uct_ep_flush(ep->lower, flags, comp);
@@ -409,6 +450,7 @@ static ucs_status_t uct_eesp_ep_meet(uct_eesp_ep_t *ep, const void *prefix)
         return status;
     }
     ep->has_peer = 1;
+    ep->peer_rma = address.rma && (iface->rma != NULL);
 
     for (i = 0; i < ep->num_channels; ++i) {
         destination              = &ep->channels[i].destination;
@@ -467,6 +509,9 @@ static UCS_CLASS_INIT_FUNC(uct_eesp_ep_t, const uct_ep_params_t *params)
 
     self->failed       = 0;
     self->has_peer     = 0;
+    self->peer_rma     = 0;
+    self->rma          = NULL;
+    self->serves       = NULL;
     self->num_channels = 0;
     uct_eesp_enter(iface);
     status = uct_eesp_ep_prepare(self, params);
@@ -500,6 +545,7 @@ static UCS_CLASS_CLEANUP_FUNC(uct_eesp_ep_t)
 
     uct_eesp_enter(iface);
     uct_eesp_ep_pending_cleanup(self);
+    uct_eesp_rma_ep_destroy(self);
     uct_eesp_ep_delist(iface, self);
     uct_ep_destroy(self->lower);
     uct_eesp_ep_give_sessions(self);

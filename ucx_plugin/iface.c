@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* iface: one lower interface and the lane that seals and opens on it. */
-#include "plugin.h"
+#include "rma.h"
 
 #include <ucs/debug/memtrack_int.h>
 #include <ucs/sys/stubs.h>
@@ -78,6 +78,10 @@ static ucs_status_t uct_eesp_iface_query(uct_iface_h tl_iface,
     attr->cap.am.max_hdr         = iface->max_short;
     attr->cap.am.max_iov         = EESP_AM_MAX_IOV;
 
+    if (iface->rma != NULL) {
+        uct_eesp_rma_query(iface, attr);
+    }
+
     attr->overhead            = lower->overhead + UCT_EESP_OVERHEAD;
     attr->latency             = lower->latency;
     attr->bandwidth.dedicated = ucs_min(lower->bandwidth.dedicated,
@@ -143,12 +147,19 @@ static ucs_status_t uct_eesp_iface_flush(uct_iface_h tl_iface, unsigned flags,
                                          uct_completion_t *comp)
 {
     uct_eesp_iface_t *iface = ucs_derived_of(tl_iface, uct_eesp_iface_t);
+    ucs_status_t status;
 
     if (comp != NULL) {
         return UCS_ERR_UNSUPPORTED; /* as all lowers */
     }
     if (iface->num_pending > 0) {
         return UCS_INPROGRESS;
+    }
+    if (iface->rma != NULL) {
+        status = uct_eesp_rma_iface_flush(iface);
+        if (status != UCS_OK) {
+            return status;
+        }
     }
     return uct_iface_flush(iface->lower, flags, comp);
 }
@@ -189,8 +200,12 @@ static ucs_status_t uct_eesp_iface_event_fd_get(uct_iface_h tl_iface,
 static ucs_status_t uct_eesp_iface_event_arm(uct_iface_h tl_iface,
                                              unsigned events)
 {
-    return uct_iface_event_arm(
-            ucs_derived_of(tl_iface, uct_eesp_iface_t)->lower, events);
+    uct_eesp_iface_t *iface = ucs_derived_of(tl_iface, uct_eesp_iface_t);
+
+    if ((iface->rma != NULL) && uct_eesp_rma_owes(iface)) {
+        return UCS_ERR_BUSY;
+    }
+    return uct_iface_event_arm(iface->lower, events);
 }
 
 static ucs_status_t uct_eesp_iface_open_lane(uct_eesp_iface_t *iface)
@@ -241,6 +256,7 @@ static void uct_eesp_iface_clear(uct_eesp_iface_t *iface)
     iface->scratch      = NULL;
     iface->sealed       = NULL;
     iface->max_inline   = 0;
+    iface->rma          = NULL;
     iface->sessions     = NULL;
     iface->next_session = 0;
     iface->num_pending  = 0;
@@ -268,6 +284,7 @@ static void uct_eesp_iface_release(uct_eesp_iface_t *iface)
 {
     uct_worker_progress_unregister_safe(&iface->super.worker->super,
                                         &iface->fail_id);
+    uct_eesp_rma_cleanup(iface);
     if (iface->lower != NULL) {
         uct_iface_close(iface->lower);
     }
@@ -293,6 +310,18 @@ static size_t uct_eesp_iface_max_inline(const uct_eesp_iface_t *iface)
 
     return ((iface->lower_attr.cap.flags & UCT_IFACE_FLAG_AM_SHORT) &&
             (max > overhead)) ? max - overhead : 0;
+}
+
+/*
+ * Not to itself, where the lower calls handlers while it sends; not over lowers
+ * that connect endpoint to endpoint, where an endpoint that is made to answer
+ * has nobody to connect to, or that call handlers in a thread.
+ */
+static int uct_eesp_iface_does_rma(const uct_eesp_iface_t *iface)
+{
+    return uct_eesp_iface_md(iface)->rma && !iface->p2p && !iface->async &&
+           (iface->lower_dev->resource.dev_type != UCT_DEVICE_TYPE_SELF) &&
+           (iface->max_data >= 2 * UCT_EESP_RMA_MESSAGE_MAX);
 }
 
 static ucs_status_t uct_eesp_iface_fill(uct_eesp_iface_t *iface,
@@ -328,7 +357,9 @@ static ucs_status_t uct_eesp_iface_fill(uct_eesp_iface_t *iface,
             return UCS_ERR_NO_MEMORY;
         }
     }
-    return uct_eesp_rx_init(iface, params);
+    status = uct_eesp_rx_init(iface, params);
+    return ((status == UCS_OK) && uct_eesp_iface_does_rma(iface)) ?
+           uct_eesp_rma_init(iface) : status;
 }
 
 UCS_CLASS_INIT_FUNC(uct_eesp_iface_t, uct_md_h tl_md, uct_worker_h worker,
@@ -397,6 +428,17 @@ static uct_iface_ops_t uct_eesp_iface_ops = {
     .ep_am_short_iov          = uct_eesp_ep_am_short_iov,
     .ep_am_bcopy              = uct_eesp_ep_am_bcopy,
     .ep_am_zcopy              = uct_eesp_ep_am_zcopy,
+    .ep_put_short             = uct_eesp_ep_put_short,
+    .ep_put_bcopy             = uct_eesp_ep_put_bcopy,
+    .ep_put_zcopy             = uct_eesp_ep_put_zcopy,
+    .ep_get_bcopy             = uct_eesp_ep_get_bcopy,
+    .ep_get_zcopy             = uct_eesp_ep_get_zcopy,
+    .ep_atomic_cswap64        = uct_eesp_ep_atomic_cswap64,
+    .ep_atomic_cswap32        = uct_eesp_ep_atomic_cswap32,
+    .ep_atomic64_post         = uct_eesp_ep_atomic64_post,
+    .ep_atomic32_post         = uct_eesp_ep_atomic32_post,
+    .ep_atomic64_fetch        = uct_eesp_ep_atomic64_fetch,
+    .ep_atomic32_fetch        = uct_eesp_ep_atomic32_fetch,
     .ep_pending_add           = uct_eesp_ep_pending_add,
     .ep_pending_purge         = uct_eesp_ep_pending_purge,
     .ep_flush                 = uct_eesp_ep_flush,

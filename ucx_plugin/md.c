@@ -80,6 +80,12 @@ ucs_config_field_t uct_eesp_md_config_table[] = {
      ucs_offsetof(uct_eesp_md_config_t, reload_interval),
      UCS_CONFIG_TYPE_TIME},
 
+    {"RMA", "n",
+     "Serve put, get and atomics, as sealed messages whose data is opened where\n"
+     "it belongs. Without, UCP emulates them by active messages. Over posix,\n"
+     "sysv and tcp; the same on all hosts.",
+     ucs_offsetof(uct_eesp_md_config_t, rma), UCS_CONFIG_TYPE_BOOL},
+
     {NULL}
 };
 
@@ -96,28 +102,18 @@ int uct_eesp_is_wanted(void)
 
 static ucs_status_t uct_eesp_md_query(uct_md_h tl_md, uct_md_attr_t *attr)
 {
+    uct_eesp_md_t *md = ucs_derived_of(tl_md, uct_eesp_md_t);
+
     memset(attr, 0, sizeof(*attr));
-    /* Registration costs nothing and does nothing: it lets UCP use zcopy. */
-    attr->cap.flags            = UCT_MD_FLAG_REG | UCT_MD_FLAG_NEED_RKEY;
+    /* Without RMA it does nothing but let UCP use zcopy. */
+    attr->cap.flags            = UCT_MD_FLAG_REG | UCT_MD_FLAG_NEED_RKEY |
+                                 (md->rma ? UCT_MD_FLAG_INVALIDATE : 0);
+    attr->rkey_packed_size     = UCT_EESP_RKEY_LEN;
     attr->cap.reg_mem_types    = UCS_BIT(UCS_MEMORY_TYPE_HOST);
     attr->cap.access_mem_types = UCS_BIT(UCS_MEMORY_TYPE_HOST);
     attr->cap.max_reg          = ULONG_MAX;
     attr->reg_cost             = ucs_linear_func_make(0, 0);
     memset(&attr->local_cpus, 0xff, sizeof(attr->local_cpus));
-    return UCS_OK;
-}
-
-static ucs_status_t uct_eesp_mem_reg(uct_md_h tl_md, void *address,
-                                     size_t length, unsigned flags,
-                                     uct_mem_h *memh_p)
-{
-    *memh_p = tl_md; /* any pointer but UCT_MEM_HANDLE_NULL */
-    return UCS_OK;
-}
-
-static ucs_status_t
-uct_eesp_mem_dereg(uct_md_h tl_md, const uct_md_mem_dereg_params_t *params)
-{
     return UCS_OK;
 }
 
@@ -131,6 +127,8 @@ static void uct_eesp_md_close(uct_md_h tl_md)
     uct_eesp_lower_release(md);
     uct_eesp_ring_put(md, md->ring);
     kh_destroy_inplace(uct_eesp_process, &md->processes);
+    kh_destroy_inplace(uct_eesp_region, &md->regions);
+    explicit_bzero(md->keys, sizeof(md->keys));
     ucs_recursive_spinlock_destroy(&md->lock);
     ucs_free(md->keyring_name);
     ucs_free(md->backend);
@@ -153,8 +151,7 @@ static uct_md_ops_t uct_eesp_md_ops = {
     .mem_dereg              = uct_eesp_mem_dereg,
     .mem_query              = (uct_md_mem_query_func_t)
                               ucs_empty_function_return_unsupported,
-    .mkey_pack              = (uct_md_mkey_pack_func_t)
-                              ucs_empty_function_return_success,
+    .mkey_pack              = uct_eesp_mkey_pack,
     .is_sockaddr_accessible = (uct_md_is_sockaddr_accessible_func_t)
                               ucs_empty_function_return_zero,
     .detect_memory_type     = (uct_md_detect_memory_type_func_t)
@@ -359,7 +356,9 @@ ucs_status_t uct_eesp_md_open(uct_component_t *component, const char *md_name,
     md->replay_table    = md_config->replay_table;
     md->reload_interval = md_config->reload_interval;
     md->ring_timer      = -1;
+    md->rma             = md_config->rma;
     kh_init_inplace(uct_eesp_process, &md->processes);
+    kh_init_inplace(uct_eesp_region, &md->regions);
     ucs_list_head_init(&md->ifaces);
     ucs_recursive_spinlock_init(&md->lock, 0);
     md->keylog = -1;

@@ -46,6 +46,8 @@
 #define EESP_AM_LOWER       0
 #define EESP_AM_LOWER_ASYNC 1
 #define EESP_AM_LOWER_LAST  2
+/* And, with so many bytes of padding added, those of data packets: rma.h. */
+#define EESP_AM_LOWER_DATA  2
 #define EESP_AM_MAX_IOV 16 /* of am_zcopy; two more parts are ours */
 
 /* ---- identity.c -------------------------------------------------------- */
@@ -78,6 +80,7 @@ typedef struct uct_eesp_md_config {
     unsigned               key_cache;
     unsigned               replay_table;
     double                 reload_interval;
+    int                    rma;
 } uct_eesp_md_config_t;
 
 /* A device of another transport that carries our packets. */
@@ -119,6 +122,9 @@ typedef struct uct_eesp_process {
 
 KHASH_MAP_INIT_INT64(uct_eesp_process, uct_eesp_process_t)
 
+struct uct_eesp_region;
+KHASH_MAP_INIT_INT64(uct_eesp_region, struct uct_eesp_region*)
+
 typedef struct uct_eesp_md {
     uct_md_t                    super;
     uct_eesp_ring_t            *ring; /* the newest keyring, see ring.c */
@@ -148,6 +154,10 @@ typedef struct uct_eesp_md {
      * workers may have own threads. */
     khash_t(uct_eesp_process)   processes;
     ucs_recursive_spinlock_t    lock;
+    int                         rma;     /* UCX_EESP_RMA */
+    khash_t(uct_eesp_region)    regions; /* by the start of their key; lock */
+    uint8_t                     keys[1024]; /* random, for regions to come */
+    unsigned                    num_keys;
 } uct_eesp_md_t;
 
 extern ucs_config_field_t uct_eesp_md_config_table[];
@@ -156,6 +166,22 @@ ucs_status_t uct_eesp_md_open(uct_component_t *component, const char *md_name,
 ucs_status_t uct_eesp_query_devices(uct_md_h tl_md,
                                     uct_tl_device_resource_t **devices_p,
                                     unsigned *num_devices_p);
+
+/* rma_region.c */
+ucs_status_t uct_eesp_mem_reg(uct_md_h tl_md, void *address, size_t length,
+                              unsigned flags, uct_mem_h *memh_p);
+ucs_status_t uct_eesp_mem_dereg(uct_md_h tl_md,
+                                const uct_md_mem_dereg_params_t *params);
+ucs_status_t uct_eesp_mkey_pack(uct_md_h tl_md, uct_mem_h memh,
+                                const uct_md_mkey_pack_params_t *params,
+                                void *rkey_buffer);
+ucs_status_t uct_eesp_rkey_unpack(uct_component_t *component,
+                                  const void *rkey_buffer, uct_rkey_t *rkey_p,
+                                  void **handle_p);
+ucs_status_t uct_eesp_rkey_release(uct_component_t *component, uct_rkey_t rkey,
+                                   void *handle);
+/* Bytes of a packed key, also where RMA is off: a peer cannot know. */
+#define UCT_EESP_RKEY_LEN 16
 
 /* Whether the user asked for this transport: says how loud a refusal is. */
 int uct_eesp_is_wanted(void);
@@ -237,6 +263,7 @@ const uct_eesp_lower_t *uct_eesp_lower_by_name(const uct_eesp_md_t *md,
 
 typedef struct uct_eesp_address {
     uint16_t lower_id;
+    int      rma;           /* it serves rma.h's requests */
     uint32_t rank;
     uint32_t spi;
     uint8_t  generations[EESP_LEVELS];
@@ -276,6 +303,8 @@ typedef struct uct_eesp_iface_config {
 
 KHASH_SET_INIT_INT64(uct_eesp_incarnation)
 KHASH_MAP_INIT_INT64(uct_eesp_ep, uct_ep_h)
+
+typedef struct uct_eesp_rma uct_eesp_rma_t; /* rma.h */
 
 typedef struct uct_eesp_iface {
     uct_base_iface_t          super;
@@ -318,6 +347,7 @@ typedef struct uct_eesp_iface {
     int                       failure_handled; /* by somebody, once */
     int                       told_unknown;
     uct_worker_cb_id_t        fail_id;
+    uct_eesp_rma_t           *rma;         /* NULL: none is offered */
 } uct_eesp_iface_t;
 
 UCS_CLASS_DECLARE(uct_eesp_iface_t, uct_md_h, uct_worker_h,
@@ -396,6 +426,32 @@ void uct_eesp_iface_vfs_refresh(uct_iface_h tl_iface); /* vfs.c */
 ucs_status_t uct_eesp_rx_init(uct_eesp_iface_t *iface,
                               const uct_iface_params_t *params);
 void uct_eesp_rx_cleanup(uct_eesp_iface_t *iface);
+/* For all that opens packets: what becomes of one that does not open, of a
+ * message that is lost, and whether this one follows the one before. */
+void uct_eesp_rx_refused(uct_eesp_iface_t *iface, int error, const void *packet,
+                         size_t length, const struct eesp_opened *opened);
+void uct_eesp_rx_fail(uct_eesp_iface_t *iface, const char *reason,
+                      const struct eesp_opened *opened);
+int uct_eesp_rx_follows(uct_eesp_iface_t *iface,
+                        const struct eesp_opened *opened);
+
+/*
+ * The packet's lines are in the cache of the core that sealed it: asked for
+ * together they come while the key is looked up and under AES, not one by one.
+ */
+static UCS_F_ALWAYS_INLINE void
+uct_eesp_rx_prefetch(const uct_eesp_iface_t *iface, const void *packet,
+                     size_t length)
+{
+    size_t i;
+
+    if (iface->sealed != NULL) {
+        length = ucs_min(length, UCT_EESP_PREFETCH_MAX);
+        for (i = 0; i < length; i += UCS_SYS_CACHE_LINE_SIZE) {
+            __builtin_prefetch(UCS_PTR_BYTE_OFFSET(packet, i), 0, 3);
+        }
+    }
+}
 
 /* ---- endpoint: ep.c, pending.c ----------------------------------------- */
 
@@ -423,6 +479,9 @@ typedef struct uct_eesp_ep {
     int                     failed;
     int                     has_peer; /* whose identity is counted */
     uint64_t                identity; /* of the peer, in the MD's processes */
+    int                     peer_rma; /* the peer serves rma.h's requests */
+    struct uct_eesp_rma_ep *rma;      /* NULL: no request yet */
+    struct uct_eesp_rma_peer *serves; /* ours, to answer it: not the program's */
     unsigned                num_channels;
     uct_eesp_channel_t      channels[EESP_AM_LOWER_LAST];
 } uct_eesp_ep_t;
@@ -465,6 +524,71 @@ uct_eesp_channel_blocked(const uct_eesp_channel_t *channel)
     return ucs_unlikely(!ucs_queue_is_empty(&channel->pending)) &&
            !channel->dispatching;
 }
+
+/* Sends parts behind the id, at once or not at all; the channel must not be
+ * blocked. */
+ucs_status_t uct_eesp_ep_post(uct_eesp_ep_t *ep, uint8_t id, uint8_t lower_id,
+                              const struct iovec *parts, unsigned count);
+/* Behind the id: message, and what is packed; returns its length. */
+ssize_t uct_eesp_ep_post_packed(uct_eesp_ep_t *ep, uint8_t id,
+                                const void *message, size_t message_length,
+                                uct_pack_callback_t pack_cb, void *arg);
+
+/* ---- memory of peers: rma*.c --------------------------------------------- */
+
+ucs_status_t uct_eesp_rma_init(uct_eesp_iface_t *iface);
+void uct_eesp_rma_cleanup(uct_eesp_iface_t *iface);
+void uct_eesp_rma_query(const uct_eesp_iface_t *iface, uct_iface_attr_t *attr);
+size_t uct_eesp_rma_max_bcopy(const uct_eesp_iface_t *iface);
+void uct_eesp_rma_message(uct_eesp_iface_t *iface, uint8_t type,
+                          const uint8_t *data, size_t length,
+                          const struct eesp_opened *opened);
+void uct_eesp_rma_peer_failed(uct_eesp_ep_t *ep);
+/* Whether something is left for the next round of progress. */
+int uct_eesp_rma_owes(const uct_eesp_iface_t *iface);
+/* UCS_OK: all requests are done, and none was refused. */
+ucs_status_t uct_eesp_rma_flush(uct_eesp_ep_t *ep, unsigned flags,
+                                uct_completion_t *comp);
+ucs_status_t uct_eesp_rma_iface_flush(uct_eesp_iface_t *iface);
+void uct_eesp_rma_ep_destroy(uct_eesp_ep_t *ep);
+
+ucs_status_t uct_eesp_ep_put_short(uct_ep_h tl_ep, const void *buffer,
+                                   unsigned length, uint64_t remote_addr,
+                                   uct_rkey_t rkey);
+ssize_t uct_eesp_ep_put_bcopy(uct_ep_h tl_ep, uct_pack_callback_t pack_cb,
+                              void *arg, uint64_t remote_addr, uct_rkey_t rkey);
+ucs_status_t uct_eesp_ep_put_zcopy(uct_ep_h tl_ep, const uct_iov_t *iov,
+                                   size_t iovcnt, uint64_t remote_addr,
+                                   uct_rkey_t rkey, uct_completion_t *comp);
+ucs_status_t uct_eesp_ep_get_bcopy(uct_ep_h tl_ep,
+                                   uct_unpack_callback_t unpack_cb, void *arg,
+                                   size_t length, uint64_t remote_addr,
+                                   uct_rkey_t rkey, uct_completion_t *comp);
+ucs_status_t uct_eesp_ep_get_zcopy(uct_ep_h tl_ep, const uct_iov_t *iov,
+                                   size_t iovcnt, uint64_t remote_addr,
+                                   uct_rkey_t rkey, uct_completion_t *comp);
+ucs_status_t uct_eesp_ep_atomic_cswap64(uct_ep_h ep, uint64_t compare,
+                                        uint64_t swap, uint64_t remote_addr,
+                                        uct_rkey_t rkey, uint64_t *result,
+                                        uct_completion_t *comp);
+ucs_status_t uct_eesp_ep_atomic_cswap32(uct_ep_h ep, uint32_t compare,
+                                        uint32_t swap, uint64_t remote_addr,
+                                        uct_rkey_t rkey, uint32_t *result,
+                                        uct_completion_t *comp);
+ucs_status_t uct_eesp_ep_atomic64_post(uct_ep_h ep, unsigned opcode,
+                                       uint64_t value, uint64_t remote_addr,
+                                       uct_rkey_t rkey);
+ucs_status_t uct_eesp_ep_atomic32_post(uct_ep_h ep, unsigned opcode,
+                                       uint32_t value, uint64_t remote_addr,
+                                       uct_rkey_t rkey);
+ucs_status_t uct_eesp_ep_atomic64_fetch(uct_ep_h ep, unsigned opcode,
+                                        uint64_t value, uint64_t *result,
+                                        uint64_t remote_addr, uct_rkey_t rkey,
+                                        uct_completion_t *comp);
+ucs_status_t uct_eesp_ep_atomic32_fetch(uct_ep_h ep, unsigned opcode,
+                                        uint32_t value, uint32_t *result,
+                                        uint64_t remote_addr, uct_rkey_t rkey,
+                                        uct_completion_t *comp);
 
 /* ---- component.c ------------------------------------------------------- */
 

@@ -10,7 +10,7 @@
  *
  * The release pointer and UCP's use of the headroom come after the opening.
  */
-#include "plugin.h"
+#include "rma.h"
 
 #include <ucs/arch/cpu.h>
 #include <ucs/datastruct/mpool.inl>
@@ -53,7 +53,7 @@ static unsigned uct_eesp_rx_fail_progress(void *arg)
         found = 0;
         ucs_recursive_spin_lock(&iface->lock);
         ucs_list_for_each(ep, &iface->eps, list) {
-            if (!ep->failed) {
+            if (!ep->failed && (ep->serves == NULL)) {
                 found = ep->failed = 1;
                 break;
             }
@@ -76,8 +76,8 @@ static unsigned uct_eesp_rx_fail_progress(void *arg)
     return 1;
 }
 
-static void uct_eesp_rx_fail(uct_eesp_iface_t *iface, const char *reason,
-                             const struct eesp_opened *opened)
+void uct_eesp_rx_fail(uct_eesp_iface_t *iface, const char *reason,
+                      const struct eesp_opened *opened)
 {
     char who[64] = "";
 
@@ -152,9 +152,8 @@ static int uct_eesp_rx_is_replay(uct_eesp_iface_t *iface, int error,
     return replay;
 }
 
-static void uct_eesp_rx_refused(uct_eesp_iface_t *iface, int error,
-                                const void *packet, size_t length,
-                                const struct eesp_opened *opened)
+void uct_eesp_rx_refused(uct_eesp_iface_t *iface, int error, const void *packet,
+                         size_t length, const struct eesp_opened *opened)
 {
     if (uct_eesp_rx_is_replay(iface, error, packet, length)) {
         ucs_debug("eesp: replayed packet %lu of rank %u dropped",
@@ -179,32 +178,14 @@ static void uct_eesp_rx_refused(uct_eesp_iface_t *iface, int error,
  * the way. 0 opens an endpoint. (The loss of an endpoint's last message cannot
  * be told from its end.)
  */
-static int uct_eesp_rx_follows(uct_eesp_iface_t *iface,
-                               const struct eesp_opened *opened)
+int uct_eesp_rx_follows(uct_eesp_iface_t *iface,
+                        const struct eesp_opened *opened)
 {
     uint64_t before = load64(opened->payload) & EESP_AM_PREVIOUS;
 
     return (before == (opened->previous & EESP_AM_PREVIOUS)) ||
            (before == 0) ||
            (uct_eesp_iface_md(iface)->info.replay == EESP_REPLAY_OFF);
-}
-
-/*
- * The packet's lines are in the cache of the core that sealed it: asked for
- * together they come while the key is looked up and under AES, not one by one.
- */
-static UCS_F_ALWAYS_INLINE void
-uct_eesp_rx_prefetch(const uct_eesp_iface_t *iface, const void *packet,
-                     size_t length)
-{
-    size_t i;
-
-    if (iface->sealed != NULL) {
-        length = ucs_min(length, UCT_EESP_PREFETCH_MAX);
-        for (i = 0; i < length; i += UCS_SYS_CACHE_LINE_SIZE) {
-            __builtin_prefetch(UCS_PTR_BYTE_OFFSET(packet, i), 0, 3);
-        }
-    }
 }
 
 /* Opens into data; 0 after telling why it was refused. */
@@ -221,7 +202,9 @@ static int uct_eesp_rx_open(uct_eesp_iface_t *iface, void *packet,
 
     if ((ret == EESP_OK) && ((opened->next_header != EESP_NEXT_HEADER) ||
                              (opened->length < EESP_AM_HEADER) ||
-                             (opened->payload[0] >= UCT_AM_ID_MAX))) {
+                             (opened->payload[0] >=
+                              (iface->rma != NULL ? UCT_EESP_RMA_PACKET :
+                                                    UCT_AM_ID_MAX)))) {
         ret = EESP_DROP_PAYLOAD;
     }
     if (ucs_unlikely(ret != EESP_OK)) {
@@ -330,6 +313,12 @@ uct_eesp_rx_message(uct_eesp_iface_t *iface, void *packet, size_t length,
     if (ucs_unlikely(channel == EESP_AM_LOWER_ASYNC) &&
         !(iface->super.am[id].flags & UCT_CB_FLAG_ASYNC)) {
         uct_eesp_rx_defer(iface, id, data, opened.length - EESP_AM_HEADER);
+        ucs_mpool_put_inline(element);
+        return UCS_OK;
+    }
+    if (ucs_unlikely(id >= UCT_AM_ID_MAX)) {
+        uct_eesp_rma_message(iface, id, data, opened.length - EESP_AM_HEADER,
+                             &opened);
         ucs_mpool_put_inline(element);
         return UCS_OK;
     }
