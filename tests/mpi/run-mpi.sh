@@ -77,6 +77,10 @@ sealed() {
                 UCX_TLS=eesp,self UCX_EESP_LOWER="$lower" \
                 UCX_EESP_KEYRING="$keyring" -- \
                 p2p wildcard allreduce alltoall rma rma_user
+            check "eesp over $lower, $np ranks, RMA" "$np" eesp \
+                UCX_TLS=eesp UCX_EESP_LOWER="$lower" UCX_EESP_RMA=y \
+                UCX_EESP_KEYRING="$keyring" -- \
+                p2p types unexpected reordered flood alltoall icoll rma rma_user
         done
     done
     # Every AES-GCM that this CPU can run, not only the one it would choose.

@@ -33,6 +33,8 @@ short_mpi() {
         run_mpi 2 UCX_TLS=eesp UCX_EESP_LOWER=$lower \
             UCX_EESP_KEYRING="$keyring" -- "$MPI_CHECK" \
             p2p unexpected flood allreduce rma || return
+        run_mpi 2 UCX_TLS=eesp UCX_EESP_LOWER=$lower UCX_EESP_RMA=y \
+            UCX_EESP_KEYRING="$keyring" -- "$MPI_CHECK" p2p rma || return
     done
 }
 

@@ -55,10 +55,11 @@ well() {
     fi
 }
 
-# group LOWER GROUP: of uct_check; some groups provoke errors on purpose.
+# group LOWER GROUP [VAR=VALUE...]: of uct_check; some groups provoke errors on
+# purpose.
 group() {
-    local name="uct_check $2 over $1" why
-    run "$1" -- "$uct_check" "$2"
+    local name="uct_check $2 over $1${3:+, ${*:3}}" why
+    run "$1" "${@:3}" -- "$uct_check" "$2"
     status=$?
     why=$(sed -n 's/^skipped: //p' "$out")
     if [ "$status" -ne 0 ]; then
@@ -100,6 +101,21 @@ uct_cases() {
             group $lower $part
         done
     done
+}
+
+# Memory access by eesp, and what it must leave as it is.
+rma_cases() {
+    local lower part
+    for lower in tcp posix sysv; do
+        for part in put get rma_many rma_order rma_event atomics refused \
+            invalidated cancelled killed processes short flush pending purge event \
+            event_send several; do
+            group $lower $part UCX_EESP_RMA=y
+        done
+    done
+    group posix put UCX_EESP_RMA=y UCX_EESP_SEG_SIZE=512
+    group posix get UCX_EESP_RMA=y UCX_EESP_SEG_SIZE=8k
+    group tcp put UCX_EESP_RMA=y UCX_EESP_BACKEND=openssl
 }
 
 # refused NAME PATTERN VAR=VALUE...: the program ends, and is told why.
@@ -379,6 +395,7 @@ hello_cases
 settings_cases
 unfit_cases
 uct_cases
+rma_cases
 for lower in tcp posix,tcp auto; do
     client_server $lower ""
 done

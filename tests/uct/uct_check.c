@@ -12,6 +12,11 @@
 
 static char **arguments;
 
+void pair_of_check(struct pair *pair)
+{
+    pair_start(pair, arguments);
+}
+
 /* Two processes, which send to each other at once. */
 static void group_processes(void)
 {
@@ -86,6 +91,16 @@ int main(int argc, char **argv)
         {"table", group_table},
         {"memory", group_memory},
         {"files", group_files},
+        {"put", group_put},
+        {"get", group_get},
+        {"rma_many", group_rma_many},
+        {"rma_order", group_rma_order},
+        {"rma_event", group_rma_event},
+        {"atomics", group_atomics},
+        {"refused", group_refused},
+        {"invalidated", group_invalidated},
+        {"cancelled", group_cancelled},
+        {"killed", group_killed},
         {NULL, NULL},
     };
     int ret;

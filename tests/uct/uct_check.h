@@ -5,6 +5,8 @@
 
 #include "uct_side.h"
 
+/* uct_check.c: a second process of this program, in the same group. */
+void pair_of_check(struct pair *pair);
 /* uct_am.c */
 void group_short(void);
 void group_bcopy(void);
@@ -31,5 +33,16 @@ void group_address(void);
 void group_memory(void);
 void group_files(void);
 void group_starved(void);
+/* uct_rma.c */
+void group_put(void);
+void group_get(void);
+void group_rma_many(void);
+void group_rma_order(void);
+void group_rma_event(void);
+void group_atomics(void);
+void group_refused(void);
+void group_invalidated(void);
+void group_cancelled(void);
+void group_killed(void);
 
 #endif
