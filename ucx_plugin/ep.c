@@ -512,6 +512,7 @@ static UCS_CLASS_INIT_FUNC(uct_eesp_ep_t, const uct_ep_params_t *params)
     self->peer_rma     = 0;
     self->rma          = NULL;
     self->serves       = NULL;
+    self->hidden       = 0;
     self->num_channels = 0;
     uct_eesp_enter(iface);
     status = uct_eesp_ep_prepare(self, params);
@@ -546,6 +547,7 @@ static UCS_CLASS_CLEANUP_FUNC(uct_eesp_ep_t)
     uct_eesp_enter(iface);
     uct_eesp_ep_pending_cleanup(self);
     uct_eesp_rma_ep_destroy(self);
+    uct_eesp_rma_peer_leave(self);
     uct_eesp_ep_delist(iface, self);
     uct_ep_destroy(self->lower);
     uct_eesp_ep_give_sessions(self);

@@ -103,6 +103,7 @@ void uct_eesp_ep_pending_purge(uct_ep_h tl_ep, uct_pending_purge_callback_t cb,
     uct_eesp_ep_t *ep       = ucs_derived_of(tl_ep, uct_eesp_ep_t);
     uct_eesp_iface_t *iface = uct_eesp_pending_iface(ep);
     uct_eesp_channel_t *channel;
+    uct_pending_req_t *req;
     int added = 0, dispatching = 0;
 
     uct_eesp_enter(iface);
@@ -120,7 +121,10 @@ void uct_eesp_ep_pending_purge(uct_ep_h tl_ep, uct_pending_purge_callback_t cb,
          ++channel) {
         while (!ucs_queue_is_empty(&channel->pending)) {
             --iface->num_pending;
-            cb(uct_eesp_pending_pull(channel), arg);
+            req = uct_eesp_pending_pull(channel);
+            if (!uct_eesp_rma_forget(req)) {
+                cb(req, arg);
+            }
         }
     }
     uct_eesp_leave(iface);
@@ -134,6 +138,7 @@ void uct_eesp_channel_init(uct_eesp_channel_t *channel, uct_eesp_ep_t *ep)
     channel->last            = 0;
     channel->lower_req_added = 0;
     channel->dispatching     = 0;
+    channel->announced       = NULL;
 }
 
 static void uct_eesp_pending_lost(uct_pending_req_t *req, void *arg)

@@ -470,6 +470,7 @@ typedef struct uct_eesp_channel {
     uct_pending_req_t       lower_req;
     int                     lower_req_added;
     int                     dispatching;
+    const void             *announced; /* whose data packets the peer expects */
 } uct_eesp_channel_t;
 
 typedef struct uct_eesp_ep {
@@ -481,7 +482,8 @@ typedef struct uct_eesp_ep {
     uint64_t                identity; /* of the peer, in the MD's processes */
     int                     peer_rma; /* the peer serves rma.h's requests */
     struct uct_eesp_rma_ep *rma;      /* NULL: no request yet */
-    struct uct_eesp_rma_peer *serves; /* ours, to answer it: not the program's */
+    struct uct_eesp_rma_peer *serves; /* answers go to it over this endpoint */
+    int                     hidden;   /* and for nothing else: it is ours */
     unsigned                num_channels;
     uct_eesp_channel_t      channels[EESP_AM_LOWER_LAST];
 } uct_eesp_ep_t;
@@ -543,7 +545,12 @@ size_t uct_eesp_rma_max_bcopy(const uct_eesp_iface_t *iface);
 void uct_eesp_rma_message(uct_eesp_iface_t *iface, uint8_t type,
                           const uint8_t *data, size_t length,
                           const struct eesp_opened *opened);
+/* The lower has lost an endpoint over which a requester is answered. */
 void uct_eesp_rma_peer_failed(uct_eesp_ep_t *ep);
+/* It is destroyed: answers find another way. */
+void uct_eesp_rma_peer_leave(uct_eesp_ep_t *ep);
+/* Whether a request in a queue is ours; if so it is forgotten. */
+int uct_eesp_rma_forget(uct_pending_req_t *req);
 /* Whether something is left for the next round of progress. */
 int uct_eesp_rma_owes(const uct_eesp_iface_t *iface);
 /* UCS_OK: all requests are done, and none was refused. */

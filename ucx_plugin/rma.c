@@ -75,13 +75,12 @@ void uct_eesp_rma_message(uct_eesp_iface_t *iface, uint8_t type,
 /* The lower has lost the endpoint to a requester: there is nobody to tell. */
 void uct_eesp_rma_peer_failed(uct_eesp_ep_t *ep)
 {
-    ep->serves->failed = 1;
-    uct_eesp_rma_jobs_clear(ep->serves);
+    uct_eesp_rma_peer_fail(ep->serves);
 }
 
 int uct_eesp_rma_owes(const uct_eesp_iface_t *iface)
 {
-    return !ucs_list_is_empty(&iface->rma->opening) ||
+    return !ucs_list_is_empty(&iface->rma->visits) ||
            !ucs_list_is_empty(&iface->rma->owing);
 }
 
@@ -122,8 +121,9 @@ ucs_status_t uct_eesp_rma_init(uct_eesp_iface_t *iface)
     kh_init_inplace(uct_eesp_rma_peer, &rma->peers);
     kh_init_inplace(uct_eesp_rma_cursor, &rma->cursors);
     ucs_list_head_init(&rma->busy);
-    ucs_list_head_init(&rma->opening);
+    ucs_list_head_init(&rma->visits);
     ucs_list_head_init(&rma->owing);
+    rma->sweep_at = UCT_EESP_RMA_SWEEP;
     rma->later_id = UCS_CALLBACKQ_ID_NULL;
     iface->rma    = rma;
     return uct_eesp_rma_data_init(iface);

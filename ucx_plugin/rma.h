@@ -57,6 +57,9 @@ enum {
     UCT_EESP_RMA_LAST
 };
 
+/* Peers before it is asked which of them are alive. */
+#define UCT_EESP_RMA_SWEEP 16u
+
 #define UCT_EESP_RMA_KEY UCT_EESP_RKEY_LEN
 
 /* Bytes behind the 8 of every message. */
@@ -165,13 +168,13 @@ typedef struct uct_eesp_rma_peer {
     uct_eesp_iface_t      *iface;
     uct_eesp_ep_t         *ep;        /* NULL: not yet made */
     int                    failed;    /* nothing goes there any more */
-    ucs_list_link_t        opening;   /* if an endpoint has to be made */
-    int                    opens;
+    uint64_t               incarnation;
+    ucs_list_link_t        visit;     /* an endpoint is to be made or closed */
+    int                    visits;
     uint64_t               iface_addr[16], dev_addr[32]; /* aligned */
     ucs_queue_head_t       jobs;
-    uct_pending_req_t      req;       /* of the lower, if waiting */
+    uct_pending_req_t      req;       /* in the endpoint's queue, if waiting */
     int                    waiting;
-    uct_eesp_rma_job_t    *streaming; /* whose data packets the peer expects */
     /* An acknowledgement that may wait for more: */
     ucs_list_link_t        owing;
     int                    owes;
@@ -208,8 +211,9 @@ struct uct_eesp_rma {
     ucs_mpool_t                  ops;
     khash_t(uct_eesp_rma_peer)   peers; /* by incarnation */
     ucs_mpool_t                  jobs;
-    /* For the next round of progress: endpoints to make, acknowledgements. */
-    ucs_list_link_t              opening, owing;
+    unsigned                     sweep_at;
+    /* For the next round of progress: peers to visit, acknowledgements. */
+    ucs_list_link_t              visits, owing;
     uct_worker_cb_id_t           later_id;
     khash_t(uct_eesp_rma_cursor) cursors;
     uct_eesp_rma_padded_t        padded[4];
@@ -280,7 +284,10 @@ uct_eesp_rma_peer_t *uct_eesp_rma_peer(uct_eesp_iface_t *iface,
 void uct_eesp_rma_refuse(uct_eesp_rma_peer_t *peer, uint32_t token,
                          uint64_t number, ucs_status_t status,
                          const struct eesp_opened *opened);
-void uct_eesp_rma_peer_open(uct_eesp_rma_peer_t *peer);
+void uct_eesp_rma_peer_visit(uct_eesp_rma_peer_t *peer);
+void uct_eesp_rma_peer_later(uct_eesp_rma_peer_t *peer);
+/* Nothing more goes there: it is closed by the next round of progress. */
+void uct_eesp_rma_peer_fail(uct_eesp_rma_peer_t *peer);
 void uct_eesp_rma_peers_destroy(uct_eesp_iface_t *iface);
 
 /* rma_atomic.c: 0 if there is no such operation. */
@@ -295,6 +302,8 @@ void uct_eesp_rma_owe(uct_eesp_rma_peer_t *peer, uint32_t token,
                       uint64_t number);
 void uct_eesp_rma_jobs_start(uct_eesp_rma_peer_t *peer);
 void uct_eesp_rma_jobs_clear(uct_eesp_rma_peer_t *peer);
+/* Takes its request out of its endpoint's queue. */
+void uct_eesp_rma_withdraw(uct_eesp_rma_peer_t *peer);
 void uct_eesp_rma_later(uct_eesp_iface_t *iface);
 
 #endif

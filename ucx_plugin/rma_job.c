@@ -37,13 +37,13 @@ static ucs_status_t uct_eesp_rma_job_stream(uct_eesp_rma_peer_t *peer,
     size_t length = ucs_min(job->length, uct_eesp_rma_chunk(peer->iface));
     ucs_status_t status;
 
-    if (peer->streaming != job) {
+    if (peer->ep->channels[0].announced != job) {
         status = uct_eesp_rma_job_post(peer, job, UCT_EESP_RMA_STREAM,
                                        &job->offset, NULL, 0);
         if (status != UCS_OK) {
             return status;
         }
-        peer->streaming = job;
+        peer->ep->channels[0].announced = job;
     }
 
     status = uct_eesp_rma_send_packet(peer->ep, (void*)job->access.address,
@@ -111,8 +111,8 @@ static void uct_eesp_rma_job_pull(uct_eesp_rma_peer_t *peer)
             ucs_queue_pull_elem_non_empty(&peer->jobs, uct_eesp_rma_job_t,
                                           queue);
 
-    if (peer->streaming == job) {
-        peer->streaming = NULL;
+    if ((peer->ep != NULL) && (peer->ep->channels[0].announced == job)) {
+        peer->ep->channels[0].announced = NULL; /* its memory may be another's */
     }
     ucs_mpool_put_inline(job);
 }
@@ -123,6 +123,9 @@ static ucs_status_t uct_eesp_rma_jobs_run(uct_eesp_rma_peer_t *peer)
     ucs_status_t status;
 
     while (!ucs_queue_is_empty(&peer->jobs)) {
+        if (uct_eesp_channel_blocked(&peer->ep->channels[0])) {
+            return UCS_ERR_NO_RESOURCE;
+        }
         status = uct_eesp_rma_job_send(
                 peer, ucs_queue_head_elem_non_empty(&peer->jobs,
                                                     uct_eesp_rma_job_t, queue));
@@ -134,10 +137,7 @@ static ucs_status_t uct_eesp_rma_jobs_run(uct_eesp_rma_peer_t *peer)
             /* It is gone: what its process would be told, nobody hears. */
             ucs_debug("eesp: rma: a requester is gone: %s",
                       ucs_status_string(status));
-            peer->failed = 1;
-            while (!ucs_queue_is_empty(&peer->jobs)) {
-                uct_eesp_rma_job_pull(peer);
-            }
+            uct_eesp_rma_peer_fail(peer);
         }
     }
     return UCS_OK;
@@ -146,8 +146,10 @@ static ucs_status_t uct_eesp_rma_jobs_run(uct_eesp_rma_peer_t *peer)
 static ucs_status_t uct_eesp_rma_jobs_pending(uct_pending_req_t *req)
 {
     uct_eesp_rma_peer_t *peer = ucs_container_of(req, uct_eesp_rma_peer_t, req);
-    ucs_status_t status       = uct_eesp_rma_jobs_run(peer);
+    ucs_status_t status;
 
+    peer->waiting = 0; /* the lower has the request in its hands */
+    status        = uct_eesp_rma_jobs_run(peer);
     peer->waiting = status != UCS_OK;
     return status;
 }
@@ -158,12 +160,12 @@ void uct_eesp_rma_jobs_start(uct_eesp_rma_peer_t *peer)
 
     while ((peer->ep != NULL) && !peer->waiting && (uct_eesp_rma_jobs_run(peer) != UCS_OK)) {
         peer->req.func = uct_eesp_rma_jobs_pending;
-        status         = uct_ep_pending_add(peer->ep->lower, &peer->req, 0);
+        status         = uct_eesp_ep_pending_add(&peer->ep->super.super,
+                                                 &peer->req, 0);
         if (status == UCS_OK) {
             peer->waiting = 1;
         } else if (status != UCS_ERR_BUSY) { /* there is room now */
-            peer->failed = 1;
-            uct_eesp_rma_jobs_clear(peer);
+            uct_eesp_rma_peer_fail(peer);
         }
     }
 }
@@ -236,9 +238,9 @@ static unsigned uct_eesp_rma_later_progress(void *arg)
     unsigned count          = 0;
 
     iface->rma->later_id = UCS_CALLBACKQ_ID_NULL;
-    while (!ucs_list_is_empty(&iface->rma->opening)) {
-        uct_eesp_rma_peer_open(ucs_list_head(&iface->rma->opening,
-                                             uct_eesp_rma_peer_t, opening));
+    while (!ucs_list_is_empty(&iface->rma->visits)) {
+        uct_eesp_rma_peer_visit(ucs_list_head(&iface->rma->visits,
+                                              uct_eesp_rma_peer_t, visit));
         ++count;
     }
     while (!ucs_list_is_empty(&iface->rma->owing)) {
@@ -274,17 +276,43 @@ void uct_eesp_rma_owe(uct_eesp_rma_peer_t *peer, uint32_t token,
     }
 }
 
-static void uct_eesp_rma_forget(uct_pending_req_t *req, void *arg)
+int uct_eesp_rma_forget(uct_pending_req_t *req)
 {
+    uct_eesp_rma_peer_t *peer = ucs_container_of(req, uct_eesp_rma_peer_t, req);
+
+    if (req->func != uct_eesp_rma_jobs_pending) {
+        return 0;
+    }
+    peer->waiting = 0;
+    uct_eesp_rma_peer_later(peer); /* its jobs need another one */
+    return 1;
 }
 
+void uct_eesp_rma_withdraw(uct_eesp_rma_peer_t *peer)
+{
+    ucs_queue_head_t *pending = &peer->ep->channels[0].pending;
+    ucs_queue_iter_t iter;
+    ucs_queue_elem_t *elem;
+
+    if (!peer->waiting) {
+        return;
+    }
+    for (iter = ucs_queue_iter_begin(pending);
+         !ucs_queue_iter_end(pending, iter); iter = ucs_queue_iter_next(iter)) {
+        elem = *iter;
+        if (elem == (ucs_queue_elem_t*)&peer->req.priv) {
+            ucs_queue_del_iter(pending, iter);
+            --peer->iface->num_pending;
+            break;
+        }
+    }
+    peer->waiting = 0;
+}
+
+/* One whose request still waits finds nothing to do. */
 void uct_eesp_rma_jobs_clear(uct_eesp_rma_peer_t *peer)
 {
     uct_eesp_rma_owes_no_more(peer);
-    if (peer->waiting) {
-        uct_ep_pending_purge(peer->ep->lower, uct_eesp_rma_forget, NULL);
-        peer->waiting = 0;
-    }
     while (!ucs_queue_is_empty(&peer->jobs)) {
         uct_eesp_rma_job_pull(peer);
     }

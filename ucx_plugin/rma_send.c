@@ -257,7 +257,8 @@ static ucs_status_t uct_eesp_rma_move(uct_eesp_rma_ep_t *rma, uct_rkey_t rkey,
     struct iovec part = {message, sizeof(message)};
     ucs_status_t status;
 
-    if ((rma->cursor_number == rma->number + 1) &&
+    if ((rma->ep->channels[0].announced == rma) &&
+        (rma->cursor_number == rma->number + 1) &&
         (rma->cursor.address == address) &&
         (memcmp(rma->cursor.key, (void*)rkey, UCT_EESP_RMA_KEY) == 0)) {
         return UCS_OK;
@@ -267,8 +268,9 @@ static ucs_status_t uct_eesp_rma_move(uct_eesp_rma_ep_t *rma, uct_rkey_t rkey,
     status = uct_eesp_ep_post(rma->ep, UCT_EESP_RMA_CURSOR, EESP_AM_LOWER,
                               &part, 1);
     if (status == UCS_OK) {
-        rma->cursor_number  = rma->number + 1;
-        rma->cursor.address = address;
+        rma->ep->channels[0].announced = rma;
+        rma->cursor_number             = rma->number + 1;
+        rma->cursor.address            = address;
         memcpy(rma->cursor.key, (void*)rkey, UCT_EESP_RMA_KEY);
     }
     return status;

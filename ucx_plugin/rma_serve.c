@@ -36,23 +36,34 @@ uct_eesp_rma_peer_t *uct_eesp_rma_peer(uct_eesp_iface_t *iface,
     return peer;
 }
 
+/* Lets go of the endpoint, which is destroyed if it is ours. */
 static void uct_eesp_rma_peer_close(uct_eesp_rma_peer_t *peer)
 {
-    uct_eesp_rma_jobs_clear(peer);
-    if (peer->ep != NULL) {
-        uct_ep_destroy(&peer->ep->super.super);
-        peer->ep = NULL;
+    uct_eesp_ep_t *ep = peer->ep;
+
+    if (ep == NULL) {
+        return;
     }
+    uct_eesp_rma_withdraw(peer);
+    peer->ep   = NULL;
+    ep->serves = NULL;
+    if (ep->hidden) {
+        uct_ep_destroy(&ep->super.super);
+    }
+}
+
+static void uct_eesp_rma_peer_free(uct_eesp_rma_peer_t *peer)
+{
+    uct_eesp_rma_jobs_clear(peer);
+    uct_eesp_rma_peer_close(peer);
+    ucs_free(peer);
 }
 
 void uct_eesp_rma_peers_destroy(uct_eesp_iface_t *iface)
 {
     uct_eesp_rma_peer_t *peer;
 
-    kh_foreach_value(&iface->rma->peers, peer, {
-        uct_eesp_rma_peer_close(peer);
-        ucs_free(peer);
-    });
+    kh_foreach_value(&iface->rma->peers, peer, uct_eesp_rma_peer_free(peer));
     kh_destroy_inplace(uct_eesp_rma_peer, &iface->rma->peers);
 }
 
@@ -69,9 +80,25 @@ static int uct_eesp_rma_is_own_address(uct_eesp_iface_t *iface,
             (it.rank == opened->source_rank));
 }
 
-/* Not from inside the lower's callback: UCX's tcp would put the new endpoint in
- * the place of the one that it is just reading from. */
-void uct_eesp_rma_peer_open(uct_eesp_rma_peer_t *peer)
+/* An endpoint of the program's to that interface will do, as long as it lives. */
+static int uct_eesp_rma_peer_borrow(uct_eesp_rma_peer_t *peer)
+{
+    uct_eesp_ep_t *ep;
+
+    ucs_list_for_each(ep, &peer->iface->eps, list) {
+        if (ep->has_peer && !ep->failed && (ep->serves == NULL) &&
+            (ep->channels[0].destination.incarnation == peer->incarnation)) {
+            peer->ep   = ep;
+            ep->serves = peer;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Its process is not counted: no endpoint of the program's leads there, and
+ * one that takes its place must not be taken for its twin. */
+static ucs_status_t uct_eesp_rma_peer_connect(uct_eesp_rma_peer_t *peer)
 {
     uct_ep_params_t params = {
         .field_mask = UCT_EP_PARAM_FIELD_IFACE | UCT_EP_PARAM_FIELD_DEV_ADDR |
@@ -83,19 +110,92 @@ void uct_eesp_rma_peer_open(uct_eesp_rma_peer_t *peer)
     ucs_status_t status;
     uct_ep_h ep;
 
-    peer->opens = 0;
-    ucs_list_del(&peer->opening);
+    if (uct_eesp_rma_peer_borrow(peer)) {
+        return UCS_OK;
+    }
     status = uct_ep_create(&params, &ep);
-    if (status != UCS_OK) {
+    if (status == UCS_OK) {
+        peer->ep           = ucs_derived_of(ep, uct_eesp_ep_t);
+        peer->ep->serves   = peer;
+        peer->ep->hidden   = 1;
+        peer->ep->has_peer = 0;
+        uct_eesp_address_leave(uct_eesp_iface_md(peer->iface),
+                               peer->ep->identity);
+    }
+    return status;
+}
+
+void uct_eesp_rma_peer_visit(uct_eesp_rma_peer_t *peer)
+{
+    ucs_status_t status;
+    khiter_t iter;
+
+    peer->visits = 0;
+    ucs_list_del(&peer->visit);
+    uct_eesp_rma_peer_close(peer);
+    if (!peer->failed) {
+        status = uct_eesp_rma_peer_connect(peer);
+        if (status == UCS_OK) {
+            uct_eesp_rma_jobs_start(peer);
+            return;
+        }
         ucs_error("eesp: rma: cannot answer a requester: %s",
                   ucs_status_string(status));
-        peer->failed = 1;
-        uct_eesp_rma_jobs_clear(peer);
+    }
+    iter = kh_get(uct_eesp_rma_peer, &peer->iface->rma->peers,
+                  peer->incarnation);
+    kh_del(uct_eesp_rma_peer, &peer->iface->rma->peers, iter);
+    uct_eesp_rma_peer_free(peer);
+}
+
+/* Not from inside the lower's callback: UCX's tcp would put a new endpoint in
+ * the place of the one that it is just reading from. */
+void uct_eesp_rma_peer_later(uct_eesp_rma_peer_t *peer)
+{
+    if (!peer->visits) {
+        peer->visits = 1;
+        ucs_list_add_tail(&peer->iface->rma->visits, &peer->visit);
+        uct_eesp_rma_later(peer->iface);
+    }
+}
+
+void uct_eesp_rma_peer_fail(uct_eesp_rma_peer_t *peer)
+{
+    peer->failed = 1;
+    uct_eesp_rma_jobs_clear(peer);
+    uct_eesp_rma_peer_later(peer);
+}
+
+void uct_eesp_rma_peer_leave(uct_eesp_ep_t *ep)
+{
+    uct_eesp_rma_peer_t *peer = ep->serves;
+
+    if (peer != NULL) {
+        peer->ep   = NULL;
+        ep->serves = NULL;
+        uct_eesp_rma_peer_later(peer);
+    }
+}
+
+/*
+ * Lowers that see no end of a connection are asked, each time that the peers
+ * have become twice as many: what dead ones leave behind stays that small.
+ */
+static void uct_eesp_rma_sweep(uct_eesp_iface_t *iface)
+{
+    uct_eesp_rma_t *of = iface->rma;
+    uct_eesp_rma_peer_t *peer;
+
+    if (!(iface->lower_attr.cap.flags & UCT_IFACE_FLAG_EP_CHECK) ||
+        (kh_size(&of->peers) < of->sweep_at)) {
         return;
     }
-    peer->ep         = ucs_derived_of(ep, uct_eesp_ep_t);
-    peer->ep->serves = peer;
-    uct_eesp_rma_jobs_start(peer);
+    kh_foreach_value(&of->peers, peer, {
+        if ((peer->ep != NULL) && !peer->failed) {
+            (void)uct_ep_check(peer->ep->lower, 0, NULL);
+        }
+    });
+    of->sweep_at = ucs_max(UCT_EESP_RMA_SWEEP, 2 * kh_size(&of->peers));
 }
 
 static uct_eesp_rma_peer_t *uct_eesp_rma_peer_create(uct_eesp_iface_t *iface,
@@ -115,6 +215,7 @@ static uct_eesp_rma_peer_t *uct_eesp_rma_peer_create(uct_eesp_iface_t *iface,
     }
     kh_value(&iface->rma->peers, iter) = peer;
     peer->iface                        = iface;
+    peer->incarnation                  = incarnation;
     ucs_queue_head_init(&peer->jobs);
     return peer;
 }
@@ -147,21 +248,16 @@ static void uct_eesp_rma_hello(uct_eesp_iface_t *iface,
     }
 
     if (peer == NULL) {
+        uct_eesp_rma_sweep(iface);
         peer = uct_eesp_rma_peer_create(iface, incarnation);
         if (peer == NULL) {
             return;
         }
-    } else {
-        uct_eesp_rma_peer_close(peer); /* its connection broke */
     }
     memcpy(peer->iface_addr, iface_addr, iface_length);
     memcpy(peer->dev_addr, dev_addr, device_length);
-    peer->failed = 0;
-    if (!peer->opens) {
-        peer->opens = 1;
-        ucs_list_add_tail(&iface->rma->opening, &peer->opening);
-        uct_eesp_rma_later(iface);
-    }
+    peer->failed = 0; /* its connection broke, and it comes again */
+    uct_eesp_rma_peer_later(peer);
 }
 
 /* ---- Requests -------------------------------------------------------------- */

@@ -53,7 +53,7 @@ static unsigned uct_eesp_rx_fail_progress(void *arg)
         found = 0;
         ucs_recursive_spin_lock(&iface->lock);
         ucs_list_for_each(ep, &iface->eps, list) {
-            if (!ep->failed && (ep->serves == NULL)) {
+            if (!ep->failed && !ep->hidden) {
                 found = ep->failed = 1;
                 break;
             }
