@@ -258,7 +258,7 @@ happened() {
 }
 
 # damaged NAME PATTERN FAULT SETTING=VALUE...: settings of the shim, without
-# their WIREFAULT_.
+# their WIREFAULT_; what runs is in ${group}.
 damaged() {
     local name=$1 pattern=$2 fault=$3
     shift 3
@@ -266,12 +266,13 @@ damaged() {
     RUN_PRELOAD=$wirefault refused "$name" "$pattern" "${keyed[@]}" \
         WIREFAULT_REPORT="$fault_report" \
         WIREFAULT="$fault" WIREFAULT_RANK=1 "${@/#/WIREFAULT_}" -- \
-        "$MPI_CHECK" marker
+        "$MPI_CHECK" "$group"
     happened "$name"
 }
 
 # Byte 30 is in the sequence number of a packet with the compact option.
 wire_cases() {
+    local group=marker
     damaged "flipped bit in the ciphertext" "$says_damaged" flip NTH=200
     damaged "flipped bit in the ICV" "$says_damaged" flip NTH=200 OFFSET=-1
     damaged "flipped bit in the sequence number" "$says_damaged" \
@@ -300,6 +301,29 @@ wire_cases() {
     said "$says_replay"
     report $? "duplicated packet: counted as a replay" "no /$says_replay/"
     sealed "duplicated packet"
+}
+
+# Packets that are opened where their data goes, and those that say where.
+rma_wire_cases() {
+    local keyed=("${keyed[@]}" UCX_EESP_RMA=y) group=rma byte
+    for byte in 30 60 30000 -1; do
+        damaged "RMA: flipped bit in a data packet, byte $byte" \
+            "$says_damaged" flip NTH=3 MIN_LEN=40000 OFFSET=$byte
+    done
+    damaged "RMA: data packet short of 4 bytes" "$says_damaged" \
+        truncate NTH=3 MIN_LEN=40000
+    damaged "RMA: deleted data packet" "$says_missing_before" \
+        delete NTH=3 MIN_LEN=40000
+    damaged "RMA: flipped bit in a request or reply" "$says_damaged" \
+        flip NTH=60
+    rm -f "$fault_report"
+    RUN_PRELOAD=$wirefault accepted "RMA: duplicated data packet" \
+        "${keyed[@]}" WIREFAULT_REPORT="$fault_report" \
+        WIREFAULT=duplicate WIREFAULT_RANK=1 WIREFAULT_NTH=3 \
+        WIREFAULT_MIN_LEN=40000 UCX_LOG_LEVEL=debug -- "$MPI_CHECK" rma
+    happened "RMA: duplicated data packet"
+    said "$says_replay"
+    report $? "RMA: duplicated data packet: counted as a replay"
 }
 
 # pids_of SETTING: the processes that were started with it in their environment.
@@ -349,6 +373,7 @@ eesp_cases() {
     fi
     keyring_cases
     wire_cases
+    rma_wire_cases
     RUN_TIMEOUT=60 visited_well "garbage on the ports" random,frames,eesp \
         "${keyed[@]}" --
     RUN_PRELOAD=$version_stub refused "UCX of another minor version" \

@@ -12,6 +12,7 @@ ucp_hello=$top_builddir/tests/uct/ucp_hello
 ucp_server=$top_builddir/tests/uct/ucp_server
 uct_check=$top_builddir/tests/uct/uct_check
 keyring=$work/keyring.jwks
+common=() # settings of all programs
 limit=10 # seconds until the death of one side is noticed by the other
 
 if [ -n "$sanitizer" ]; then
@@ -25,7 +26,7 @@ ulimit -c 0
 setting() {
     settings=(LD_PRELOAD="$plugin_preload" UCX_TLS=eesp UCX_NET_DEVICES=lo
         UCX_EESP_KEYRING="$keyring" UCX_EESP_LOWER="$1" UCX_HANDLE_ERRORS=none
-        "${@:2}")
+        ${common[@]+"${common[@]}"} "${@:2}")
 }
 
 # run LOWER VAR=VALUE... -- PROGRAM ARG...: leaves its output in $out.
@@ -107,7 +108,7 @@ uct_cases() {
 rma_cases() {
     local lower part
     for lower in tcp posix sysv; do
-        for part in put get rma_many rma_order rma_event atomics refused \
+        for part in put get rma_many rma_order rma_both rma_event atomics refused \
             invalidated cancelled killed processes short flush pending purge event \
             event_send several; do
             group $lower $part UCX_EESP_RMA=y
@@ -243,7 +244,7 @@ server_start() {
 # client_server LOWER MODE VAR...: VAR for the client only.
 client_server() {
     local lower=$1 mode=$2 kind name client served=0
-    name="over $lower${mode:+, $mode}"
+    name="over $lower${mode:+, $mode}${common:+, ${common[*]}}"
     shift 2
     server_start 7 "$lower" UCX_EESP_POLICY=ranks UCX_EESP_RANK=0 --
 
@@ -400,6 +401,12 @@ for lower in tcp posix,tcp auto; do
     client_server $lower ""
 done
 client_server tcp --wakeup
+common=(UCX_EESP_RMA=y)
+for lower in tcp posix,tcp; do
+    client_server $lower ""
+done
+client_server tcp --wakeup
+common=()
 few_files
 for lower in tcp posix self; do
     group $lower files

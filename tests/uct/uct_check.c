@@ -95,6 +95,7 @@ int main(int argc, char **argv)
         {"get", group_get},
         {"rma_many", group_rma_many},
         {"rma_order", group_rma_order},
+        {"rma_both", group_rma_both},
         {"rma_event", group_rma_event},
         {"atomics", group_atomics},
         {"refused", group_refused},

@@ -357,6 +357,110 @@ void group_rma_order(void)
     rma_close();
 }
 
+/* What one side of a conversation reads, writes and says. */
+struct talk {
+    uct_ep_h ep;
+    uct_rkey_bundle_t rkey;
+    uint8_t *theirs, *mine; /* lower half: read, upper: written */
+    uct_completion_t get, put[4];
+    size_t at; /* of puts, piece after piece */
+    unsigned said, puts;
+};
+
+enum { PIECE = SIZE / 2 / 64 };
+
+static void talk_start(struct talk *talk, int i, uct_mem_h memh_)
+{
+    uint8_t packed[64];
+
+    check_ok(uct_md_mkey_pack(places[!i].md, memh_, packed));
+    check_ok(uct_rkey_unpack(component, packed, &talk->rkey));
+    talk->get  = (uct_completion_t){.func = done_call};
+    talk->said = 0;
+    for (int k = 0; k < 4; k++)
+        talk->put[k] = talk->get;
+}
+
+/* One try at each that is not under way. */
+static void talk_on(struct talk *talk)
+{
+    uct_iov_t iov = {.buffer = talk->mine, .length = SIZE / 2, .count = 1};
+
+    if (talk->get.count == 0) {
+        talk->get = (uct_completion_t)COMPLETION;
+        if (uct_ep_get_zcopy(talk->ep, &iov, 1, (uintptr_t)talk->theirs,
+                             talk->rkey.rkey, &talk->get) != UCS_INPROGRESS)
+            talk->get.count = 0;
+    }
+    for (int k = 0; k < 4; k++) {
+        if (talk->put[k].count != 0)
+            continue;
+        iov.buffer   = talk->mine + talk->at;
+        iov.length   = PIECE;
+        talk->put[k] = (uct_completion_t)COMPLETION;
+        if (uct_ep_put_zcopy(talk->ep, &iov, 1,
+                             (uintptr_t)talk->theirs + SIZE / 2 + talk->at,
+                             talk->rkey.rkey,
+                             &talk->put[k]) != UCS_INPROGRESS) {
+            talk->put[k].count = 0;
+            break;
+        }
+        talk->at = (talk->at + PIECE) % (SIZE / 2);
+        talk->puts++;
+        progress_all();
+    }
+    if (side_try_send(talk->ep, 100, talk->said) == UCS_OK)
+        talk->said++;
+}
+
+/* Each is requester and target, over endpoints that carry messages, too: gets of
+ * both, puts and messages share them. Then the target's goes, in the middle. */
+void group_rma_both(void)
+{
+    struct talk talks[2];
+    uct_mem_h mine;
+    uct_ep_h back;
+
+    if (!rma_open(UCT_MD_MEM_ACCESS_ALL))
+        return;
+    back = side_connect(&to, &from);
+    check_ok(uct_md_mem_reg(places[0].md, local, SIZE, UCT_MD_MEM_ACCESS_ALL,
+                            &mine));
+    talks[0] = (struct talk){.ep = ep, .theirs = window(), .mine = local};
+    talks[1] = (struct talk){.ep = back, .theirs = local, .mine = window()};
+    pattern_fill(window(), SIZE / 2, 5);
+    pattern_fill(local, SIZE / 2, 5);
+    talk_start(&talks[0], 0, memh);
+    talk_start(&talks[1], 1, mine);
+    for (unsigned round = 0; talks[0].puts < 100 || talks[1].puts < 100;
+         round++) {
+        talk_on(&talks[round % 2]);
+        progress_all();
+    }
+    /* The get of `ep` is answered over `back`, which goes while it is. */
+    while (talks[0].get.count == 0)
+        talk_on(&talks[0]);
+    for (int i = 0; i < 20; i++)
+        uct_worker_progress(places[1].worker);
+    uct_ep_destroy(back);
+    check_ok(flush());
+    check(talks[0].get.count == 0, "the get is not done after a flush");
+    check_ok(talks[0].get.status);
+    stage("after the endpoint that answered");
+    check_ok(get(ZCOPY, SIZE / 2, 0, rkey.rkey));
+    check_ok(flush());
+    pattern_check(local, SIZE / 2, 5);
+    pattern_check(window(), SIZE / 2, 5);
+    pattern_check(window() + SIZE / 2, SIZE / 2, 5);
+    pattern_check(local + SIZE / 2, SIZE / 2, 5);
+    check(to.received == talks[0].said, "%u of %u messages came", to.received,
+          talks[0].said);
+    for (int i = 0; i < 2; i++)
+        check_ok(uct_rkey_release(component, &talks[i].rkey));
+    check_ok(uct_md_mem_dereg(places[0].md, mine));
+    rma_close();
+}
+
 /* ---- Atomics ------------------------------------------------------------- */
 
 static uint64_t expected(unsigned op, uint64_t old, uint64_t value)
