@@ -3,9 +3,9 @@
  * rma: put, get and atomics as sealed messages that the target's plugin serves.
  *
  *     rma_region.c  memory that peers may reach, and its keys
- *     rma_send.c    the requester: requests
+ *     rma_send.c    the requester: requests (atomics: rma_amo.c)
  *     rma_reply.c   the requester: replies, flush
- *     rma_serve.c   the target: requests
+ *     rma_serve.c   the target: requests (atomics: rma_atomic.c)
  *     rma_job.c     the target: replies, which may have to wait
  *     rma_data.c    data packets, opened where their data belongs
  *
@@ -250,7 +250,21 @@ uct_eesp_rma_max_copy(const uct_eesp_iface_t *iface)
     return ucs_min(UCT_EESP_RMA_COPY_MAX, uct_eesp_rma_max_bcopy(iface));
 }
 
-/* rma_send.c: the target is asked for an acknowledgement, if none is coming. */
+/* rma_send.c, of every request: its endpoint can send now, and be answered; its
+ * key and address behind its number; it is on its way, and answered by itself if
+ * `awaited`. */
+ucs_status_t uct_eesp_rma_begin(uct_ep_h tl_ep, uct_eesp_rma_ep_t **rma_p);
+void uct_eesp_rma_request(const uct_eesp_rma_ep_t *rma, uct_rkey_t rkey,
+                          uint64_t address, uint8_t *out);
+void uct_eesp_rma_posted(uct_eesp_rma_ep_t *rma, int awaited);
+/* Of those that have an op, which is given back if it could not be sent. */
+uct_eesp_rma_op_t *uct_eesp_rma_op_get(uct_eesp_rma_ep_t *rma,
+                                       uct_eesp_rma_op_type_t type,
+                                       uct_completion_t *comp);
+ucs_status_t uct_eesp_rma_post_op(uct_eesp_rma_ep_t *rma, uint8_t id,
+                                  const struct iovec *parts, unsigned count,
+                                  uct_eesp_rma_op_t *op);
+/* The target is asked for an acknowledgement, if none is coming. */
 ucs_status_t uct_eesp_rma_ask(uct_eesp_rma_ep_t *rma);
 
 /* rma_data.c */
