@@ -31,6 +31,22 @@ void bench_pin(void)
         err(1, "core %d", core);
 }
 
+void bench_pin_nth(unsigned n)
+{
+    cpu_set_t allowed, one;
+    int core = -1;
+
+    if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0)
+        err(1, "sched_getaffinity");
+    for (n %= (unsigned)CPU_COUNT(&allowed); core < CPU_SETSIZE - 1;)
+        if (CPU_ISSET(++core, &allowed) && n-- == 0)
+            break;
+    CPU_ZERO(&one);
+    CPU_SET(core, &one);
+    if (sched_setaffinity(0, sizeof(one), &one) != 0)
+        err(1, "core %d", core);
+}
+
 static uint64_t read_clock(clockid_t id)
 {
     struct timespec t;

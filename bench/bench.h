@@ -36,6 +36,8 @@ struct bench_case {
 
 /* To core BENCH_CORE of the environment, else to the last one allowed. */
 void bench_pin(void);
+/* To the nth of those allowed, counted round. */
+void bench_pin_nth(unsigned n);
 
 /* Nanoseconds of the clock, of the process's CPU time, of reading the clock. */
 uint64_t bench_clock(void);
