@@ -24,6 +24,10 @@ packages_slurm="libslurm-dev slurmctld slurmd slurm-client munge jq python3"
 # For guests with an RDMA device; without them those tests are skipped.
 # shellcheck disable=SC2034
 packages_rdma="qemu-system-x86 ibverbs-providers python3 iproute2"
+# For plots, and for what `make bench` compares with; each may be missing. Not
+# openssh-server, which would open a port: it is used where it is installed.
+# shellcheck disable=SC2034
+packages_bench="gnuplot-nox stunnel4 openssl wireguard-go wireguard-tools"
 # intel-ipsec-mb exists for x86-64 only; OpenSSL serves elsewhere.
 if [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ]; then
     packages_build="$packages_build libipsec-mb-dev"
