@@ -26,6 +26,7 @@
 
 #include "bench.h"
 #include "lane.h"
+#include "scale_table.h"
 
 enum { PACKET = 64, ROOM = 192, BATCH = 16, COUNTS_MAX = 12, OWN_RANK = 1 };
 enum { KEPT_FEW = 4, KEPT_MANY = 512 };
@@ -46,7 +47,7 @@ struct job {
     struct eesp_lane    *tx, *rx;
     struct eesp_lane    *peers; /* seals for them where tx is one rank's */
     struct rank         *rank;
-    uint8_t             *keys; /* SESSIONS: two of each */
+    struct table        *table; /* SESSIONS */
     uint64_t             random;
     double               key_bytes; /* that are kept, whoever the peers are */
     double               grown;     /* bytes of memory by hearing all */
@@ -65,7 +66,6 @@ static const char keyring_text[] =
     " \"phase_shift\": %d, \"replay\": \"%s\"}]}";
 
 static const struct eesp_aead *aead;
-static size_t key_stride; /* of SESSIONS */
 
 /* A line of /proc that begins with name, in bytes. */
 static double proc_bytes(const char *file, const char *name)
@@ -250,80 +250,16 @@ static void hear_ranks(struct job *job)
     job->grown = resident() - before;
 }
 
-/* ---- Sessions: a key for each peer and direction ------------------------- */
-
-static uint8_t *session_key(const struct job *job, unsigned peer, int part)
-{
-    return job->keys + ((size_t)peer * 2 + (size_t)part) * key_stride;
-}
+/* ---- All of it ----------------------------------------------------------- */
 
 static void open_sessions(struct job *job)
 {
-    uint8_t key[EESP_AEAD_KEY_MAX] = {0};
-    double before                  = resident();
-    unsigned i;
-    int part;
+    double before = resident();
 
-    job->keys = aligned_alloc(64, 2 * (size_t)job->ranks * key_stride);
-    if (job->keys == NULL)
-        err(1, "%u sessions", job->ranks);
-    for (i = 0; i < job->ranks; i++) {
-        memcpy(key, &i, sizeof(i));
-        for (part = 0; part < 2; part++)
-            if (aead->open(session_key(job, i, part)) != EESP_OK ||
-                aead->expand(session_key(job, i, part), key) != EESP_OK)
-                errx(1, "%s: no key", aead->backend);
-    }
+    job->table     = table_open(aead, job->ranks);
     job->grown     = resident() - before;
-    job->key_bytes = 2.0 * (double)job->ranks * (double)key_stride;
+    job->key_bytes = table_bytes(aead, job->ranks);
 }
-
-static void close_sessions(struct job *job)
-{
-    unsigned i;
-
-    for (i = 0; i < job->ranks; i++) {
-        aead->close(session_key(job, i, 0));
-        aead->close(session_key(job, i, 1));
-    }
-    free(job->keys);
-}
-
-static void run_sessions(void *arg, uint64_t calls, double ns[BENCH_PARTS])
-{
-    static uint8_t packets[BATCH][PACKET], icv[BATCH][EESP_ICV_LEN];
-    static uint8_t payload[PACKET], plain[PACKET], aad[36];
-    struct job *job   = arg;
-    struct iovec iov  = {payload, PACKET};
-    uint64_t spent[2] = {0, 0}, start, call;
-    uint8_t nonce[BATCH][EESP_NONCE_LEN] = {{0}};
-    unsigned peer[BATCH], i;
-    int failed = 0;
-
-    for (call = 0; call < calls; call++) {
-        for (i = 0; i < BATCH; i++) {
-            peer[i] = draw(job, job->ranks);
-            memcpy(nonce[i], &job->random, sizeof(job->random));
-        }
-        start = bench_clock();
-        for (i = 0; i < BATCH; i++)
-            failed |= aead->seal(session_key(job, peer[i], 0), nonce[i], aad,
-                                 sizeof(aad), &iov, 1, packets[i], icv[i]);
-        spent[0] += bench_clock() - start;
-        start = bench_clock();
-        for (i = 0; i < BATCH; i++)
-            failed |= aead->decrypt(session_key(job, peer[i], 1), nonce[i],
-                                    aad, sizeof(aad), packets[i], PACKET,
-                                    plain, icv[i]);
-        spent[1] += bench_clock() - start;
-    }
-    if (failed)
-        errx(1, "a packet of a session was not opened");
-    for (i = 0; i < BENCH_PARTS; i++)
-        ns[i] += (double)spent[i] / (double)(calls * BATCH);
-}
-
-/* ---- All of it ----------------------------------------------------------- */
 
 static void open_job(struct job *job)
 {
@@ -339,7 +275,7 @@ static void open_job(struct job *job)
 static void close_job(struct job *job)
 {
     if (job->mode == SESSIONS) {
-        close_sessions(job);
+        table_close(job->table);
         return;
     }
     eesp_lane_destroy(job->tx);
@@ -387,7 +323,7 @@ static void print(const struct job *jobs, const struct bench_case *cases,
 /* Sessions of so many would not fit into half of what is free. */
 static int too_many(enum mode mode, unsigned ranks)
 {
-    double needed = 2.0 * ranks * (double)key_stride;
+    double needed = table_bytes(aead, ranks);
 
     if (mode != SESSIONS ||
         needed < proc_bytes("/proc/meminfo", "MemAvailable:") / 2)
@@ -425,7 +361,6 @@ int main(int argc, char *argv[])
     aead = eesp_aead_find(EESP_AEAD_AES_256_GCM, NULL);
     if (aead == NULL)
         errx(1, "no usable backend; see: eesp selftest");
-    key_stride = (aead->key_size + 63) & ~(size_t)63;
     bench_pin();
     for (mode = 0; mode < MODES; mode++) {
         text = optind < argc ? (const char *const *)argv + optind : usual;
@@ -438,8 +373,10 @@ int main(int argc, char *argv[])
                 continue;
             jobs[count] = (struct job){.mode = mode, .ranks = (unsigned)ranks};
             open_job(&jobs[count]);
-            cases[count].run = mode == SESSIONS ? run_sessions : run_ranks;
+            cases[count].run = mode == SESSIONS ? table_run : run_ranks;
             cases[count].arg = &jobs[count];
+            if (mode == SESSIONS)
+                cases[count].arg = jobs[count].table;
             count++;
         }
     }
