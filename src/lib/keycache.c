@@ -7,6 +7,9 @@
 #include "eesp.h"
 #include "secret.h"
 
+/* Keys that were not kept lately: who comes again among so many is. */
+enum { MISSED = 64, MISSED_SHIFT = 26, REFUSE = 8 };
+
 struct entry {
     uint32_t             slot;
     uint32_t             used; /* clock of the last use */
@@ -26,6 +29,8 @@ struct eesp_keycache {
     size_t        stride;     /* bytes of a slot */
     uint8_t      *slots;      /* secret memory, entries_count + 1 */
     uint32_t      slots_open; /* with aead->open() done */
+    uint32_t      refused;    /* keys that were not kept, since one was */
+    uint32_t      missed[MISSED]; /* hashes, by their upper bits */
 };
 
 static struct eesp_key_slot *slot_at(const struct eesp_keycache *cache,
@@ -203,6 +208,32 @@ void eesp_keycache_clear(struct eesp_keycache *cache)
         memset(&entry->name, 0, cache->name_size);
     }
     eesp_keycache_forget(cache);
+}
+
+static int is_full(const struct eesp_keycache *cache, struct entry *entry)
+{
+    int i;
+
+    for (i = 0; i < EESP_KEYCACHE_WAYS; i++, entry = next_of(cache, entry))
+        if (entry->name.length == 0)
+            return 0;
+    return 1;
+}
+
+void eesp_keycache_keep(struct eesp_keycache *cache,
+                        const struct eesp_key_name *name)
+{
+    uint32_t *missed = &cache->missed[name->hash >> MISSED_SHIFT];
+
+    if (*missed != name->hash && cache->refused < REFUSE &&
+        is_full(cache, set_of(cache, name))) {
+        *missed = name->hash;
+        cache->refused++;
+        eesp_keycache_forget(cache);
+        return;
+    }
+    cache->refused = 0;
+    eesp_keycache_insert(cache, name);
 }
 
 /*

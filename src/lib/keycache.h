@@ -9,7 +9,7 @@
  *     if (slot == NULL) {
  *         slot = eesp_keycache_spare(cache);     fill slot->aead, slot->mask
  *         ... use it; for a received packet only once it has opened: ...
- *         eesp_keycache_insert(cache, &name);    the spare becomes an entry
+ *         eesp_keycache_keep(cache, &name);      the spare becomes an entry
  *     }
  */
 #ifndef EESP_KEYCACHE_H
@@ -59,5 +59,14 @@ struct eesp_key_slot *eesp_keycache_spare(struct eesp_keycache *cache);
 void eesp_keycache_forget(struct eesp_keycache *cache);
 void eesp_keycache_insert(struct eesp_keycache *cache,
                           const struct eesp_key_name *name);
+/*
+ * The same where there is room; else only if this key was missed a moment ago,
+ * or the last eight were not kept, and the others are wiped. With more peers
+ * than entries nearly all that is kept gives way unused, and to keep it costs
+ * more than to derive it again: the spare slot is in the CPU's first cache, the
+ * others are not.
+ */
+void eesp_keycache_keep(struct eesp_keycache *cache,
+                        const struct eesp_key_name *name);
 
 #endif

@@ -317,7 +317,7 @@ static int find_and_decrypt_to(struct eesp_lane *lane,
     else
         ret = decrypt(lane, in, slot, packet, body, plaintext, parts, count);
     if (derived && ret == EESP_OK)
-        eesp_keycache_insert(keys, &name);
+        eesp_keycache_keep(keys, &name);
     else if (derived)
         eesp_keycache_forget(keys);
     if (derived && ret == EESP_OK && lane->keylog != NULL)

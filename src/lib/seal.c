@@ -103,7 +103,7 @@ seal(struct eesp_lane *lane, struct eesp_header *header, unsigned master,
     if (ret != EESP_OK)
         return ret;
     if (derived) {
-        eesp_keycache_insert(lane->suites[0].keys, &name);
+        eesp_keycache_keep(lane->suites[0].keys, &name);
         if (lane->keylog != NULL)
             eesp_lane_log_key(lane, 0, &name);
     }

@@ -179,6 +179,8 @@ FAULTS = [
      "st.st_nlink != 1)", "0)", "psp_grant"),
     ("a key that gave way stays in the cache", "keycache.c",
      "cache->aead->forget(slot->aead);", ";", "keycache"),
+    ("a key that was not kept stays in the cache", "keycache.c",
+     "eesp_keycache_forget(cache);\n        return;", "return;", "keycache"),
     ("keys of a tuple seen before serve another", "open.c",
      "seen->seen_generations != generations)", "0)", "lane reload granted"),
     ("FIPS mode: own AES goes on", "aes256.c",

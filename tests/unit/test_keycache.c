@@ -212,6 +212,53 @@ static void evict(void **unused)
     eesp_keycache_destroy(c);
 }
 
+/* As a packet does, whose key may go unkept. 1 if it was cached. */
+static int pass(struct eesp_keycache *cache, uint64_t number)
+{
+    static const uint8_t zero[EESP_AEAD_KEY_MAX];
+    struct eesp_key_name name  = name_of(number);
+    struct eesp_key_slot *slot = eesp_keycache_find(cache, &name);
+    uint8_t key[EESP_AEAD_KEY_MAX];
+
+    if (slot != NULL) {
+        assert_true(slot_is(slot, number));
+        return 1;
+    }
+    slot = eesp_keycache_spare(cache);
+    key_of(number, key);
+    fake.expand(slot->aead, key);
+    memcpy(slot->mask, key, sizeof(slot->mask));
+    eesp_keycache_keep(cache, &name);
+    slot = eesp_keycache_spare(cache);
+    assert_memory_equal(slot->aead, zero, sizeof(zero));
+    assert_memory_equal(slot->mask, zero, sizeof(slot->mask));
+    return 0;
+}
+
+/* Where there is room all are kept, else who comes again, or one in so many. */
+static void keep(void **unused)
+{
+    struct eesp_keycache *c = eesp_keycache_create(&fake, 40, 4);
+    uint64_t i;
+
+    (void)unused;
+    for (i = 1; i <= 4; i++)
+        assert_int_equal(pass(c, i), 0);
+    for (i = 1; i <= 4; i++)
+        assert_int_equal(pass(c, i), 1);
+    for (i = 5; i < 5 + REFUSE; i++) {
+        assert_int_equal(pass(c, i), 0);
+        assert_false(has(c, i));
+    }
+    assert_true(has(c, 1) && has(c, 2) && has(c, 3) && has(c, 4));
+    assert_int_equal(pass(c, i), 0);
+    assert_true(has(c, i));
+    assert_int_equal(pass(c, 1000), 0);
+    assert_int_equal(pass(c, 1000), 0);
+    assert_int_equal(pass(c, 1000), 1);
+    eesp_keycache_destroy(c);
+}
+
 static void clock_wrap(void **unused)
 {
     struct eesp_keycache *c = eesp_keycache_create(&fake, 40, 4);
@@ -296,6 +343,7 @@ int main(void)
         cmocka_unit_test(same_hash),
         cmocka_unit_test(sizes),      cmocka_unit_test(hit_and_miss),
         cmocka_unit_test(evict),      cmocka_unit_test(clock_wrap),
+        cmocka_unit_test(keep),
         cmocka_unit_test(many),       cmocka_unit_test(real_key_leaves),
     };
 

@@ -67,6 +67,7 @@ static void small_cache(void **unused)
     struct eesp_counters c;
     uint8_t packet[PACKET];
     uint32_t round, i;
+    uint64_t hits;
     size_t n;
 
     (void)unused;
@@ -82,11 +83,13 @@ static void small_cache(void **unused)
     eesp_lane_counters(hub, &c);
     assert_int_equal(c.sealed, 4 * PEERS);
     assert_int_equal(c.opened, 4 * PEERS);
-    assert_int_equal(c.derived, 8 * PEERS); /* in this order never a hit */
-    assert_int_equal(c.cached, 0);
-    n = seal_number(hub, peer[PEERS - 1], 1, packet);
+    assert_int_equal(c.derived + c.cached, 8 * PEERS);
+    assert_true(c.cached < PEERS); /* in this order hardly a hit */
+    hits = c.cached;
+    for (i = 0; i < 3; i++) /* kept at the second, if it was not at all */
+        n = seal_number(hub, peer[PEERS - 1], 1, packet);
     eesp_lane_counters(hub, &c);
-    assert_int_equal(c.cached, 1);
+    assert_in_range(c.cached, hits + 1, hits + 3);
     for (i = 0; i < PEERS; i++) {
         eesp_lane_counters(peer[i], &c);
         assert_int_equal(c.derived, 2); /* one each way */
@@ -151,7 +154,7 @@ static void phases(void **unused)
         open_number(rx, packet, n, 3, i);
     }
     eesp_lane_counters(rx, &c);
-    assert_int_equal(c.derived, 16);
+    assert_in_range(c.derived, 16, 2 * 16); /* who comes again is kept */
     eesp_lane_destroy(tx);
     eesp_lane_destroy(rx);
     eesp_keyring_free(keyring);
