@@ -32,6 +32,33 @@ fi
 write_agent
 np=4
 
+# Host 1 lets root of host 0 in, by a key of this test.
+start_sshd() {
+    mkdir -m 0700 "$work/ssh"
+    ssh-keygen -q -t ed25519 -N '' -f "$work/ssh/host" &&
+        ssh-keygen -q -t ed25519 -N '' -f "$work/ssh/user" || return
+    cat >"$work/ssh/sshd_config" <<CONF
+ListenAddress 10.99.0.2
+HostKey $work/ssh/host
+AuthorizedKeysFile $work/ssh/user.pub
+PidFile $work/ssh/sshd.pid
+PermitRootLogin prohibit-password
+StrictModes no
+UsePAM no
+CONF
+    on 1 sh -c 'mount -t tmpfs none /run && mkdir -m 0755 /run/sshd &&
+        exec /usr/sbin/sshd -f "$1"' sh "$work/ssh/sshd_config" \
+        2>"$work/ssh/log" || return
+    ssh="ssh -q -i $work/ssh/user -o BatchMode=yes -o ConnectTimeout=10"
+    ssh="$ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
+    for _ in {1..50}; do
+        # shellcheck disable=SC2086
+        on 0 $ssh 10.99.0.2 true 2>>"$work/ssh/log" && return
+        sleep 0.1
+    done
+    return 1
+}
+
 # start AGENT: the job, on host 0 and by the agent on the other.
 start() {
     rm -rf "$work/ranks"
@@ -116,6 +143,31 @@ kill -KILL "$job"
 wait "$job" 2>/dev/null
 gone
 report $? "SIGKILL: nothing is left on either host" "$(left 0) $(left 1)"
+
+# The real one: what it asks of a login shell, and what it shows on the wire.
+if [ ! -x /usr/sbin/sshd ]; then
+    skip "ssh as the agent" "no sshd: apt-get install openssh-server"
+elif ! start_sshd; then
+    skip "ssh as the agent" "sshd lets nobody in: $(tail -n 1 "$work/ssh/log")"
+else
+    capture_start
+    start "$ssh"
+    report $? "ssh as the agent: a job"
+    ring=/dev/shm/$(left 0)/keyring.jwks
+    on 1 cmp -s "$ring" <(on 0 cat "$ring")
+    report $? "ssh as the agent: the other host has the keyring"
+    (umask 077 && on 0 cat "$ring" | jq -rj '.keys[0].k' >"$work/secret")
+    : >"$work/ranks/stop"
+    wait "$job"
+    status=$?
+    capture_stop
+    [ "$status" -eq 0 ] && grep -q '^stage_check: flood ok' "$out" && gone
+    report $? "ssh as the agent: ends well, and nothing is left" \
+        "exit status $status: $(left 0) $(left 1)"
+    captured_all && ! grep -qaF -- "$(<"$work/secret")" "$capture"
+    report $? "ssh as the agent: the key is not on the wire" \
+        "$(<"$work/tcpdump")"
+fi
 
 # A directory of somebody else's stands in the keyring's way.
 cat >"$work/blocking" <<SCRIPT
