@@ -10,6 +10,7 @@
 #include "bytes.h"
 #include "incoming.h"
 #include "secret.h"
+#include "underway.h"
 
 enum { HEAD, DATA, PADDING, PARTS };
 
@@ -54,10 +55,12 @@ static int open_split(struct eesp_lane *lane, const void *packet,
         return ret;
     eesp_open_commit(lane, &in);
     ret = check_split(parts, opened);
-    if (ret == EESP_OK)
+    if (ret == EESP_OK) {
         eesp_open_count_old(lane, &in);
-    else
+        eesp_underway_opened(lane, &in.header);
+    } else {
         eesp_aead_wipe_parts(parts, PARTS);
+    }
     return ret;
 }
 

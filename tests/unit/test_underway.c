@@ -138,6 +138,26 @@ static void balance(void **unused)
     pair_end(&p);
 }
 
+/* What is opened where its data belongs is off the way, too. */
+static void in_two_places(void **unused)
+{
+    struct pair p = pair_make(7, 2);
+    uint8_t packet[PACKET], head[EESP_PAYLOAD_OFFSET + 1], data[3];
+    size_t n = seal(&p, 0, packet);
+    struct eesp_opened opened;
+
+    (void)unused;
+    packet[n - 1] ^= 1;
+    assert_int_equal(eesp_open_split(p.lane[1], packet, n, head, 1, data, 3,
+                                     &opened), EESP_DROP_AUTH);
+    assert_true(sums(&p).level[EESP_DOMAIN][3] != 0);
+    packet[n - 1] ^= 1;
+    assert_int_equal(eesp_open_split(p.lane[1], packet, n, head, 1, data, 3,
+                                     &opened), EESP_OK);
+    assert_true(sums(&p).level[EESP_DOMAIN][3] == 0);
+    pair_end(&p);
+}
+
 /* Neither what was refused nor what was only looked at is off the way. */
 static void refused(void **unused)
 {
@@ -247,7 +267,8 @@ static void burst(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(balance), cmocka_unit_test(refused),
+        cmocka_unit_test(balance), cmocka_unit_test(in_two_places),
+        cmocka_unit_test(refused),
         cmocka_unit_test(lost),    cmocka_unit_test(closed),
         cmocka_unit_test(burst),
     };
