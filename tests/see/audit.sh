@@ -164,6 +164,7 @@ if mkdir "$work/mount" && mount -t tmpfs -o size=64k tmpfs "$work/mount" \
     background=("$running")
     audit=$work/mount/audit
     soon 2 start
+    truncate -s 4090 "$audit" # a page holds no further line
     head -c 1000000 /dev/zero >"$work/mount/filler" 2>/dev/null
     "$EESP_BIN" rotate --keyring "$ring" --level job retire 2>"$work/rotate"
     for _ in {1..100}; do
