@@ -11,6 +11,14 @@
 
 #define UCT_EESP_REPLAY_TABLE_MAX (1u << 26)
 
+static const char *uct_eesp_offload_names[] = {
+    [UCT_EESP_OFFLOAD_OFF]      = "off",
+    [UCT_EESP_OFFLOAD_AEAD]     = "aead",
+    [UCT_EESP_OFFLOAD_CONF]     = "conf",
+    [UCT_EESP_OFFLOAD_CONF_MAC] = "conf+mac",
+    [UCT_EESP_OFFLOAD_LAST]     = NULL
+};
+
 ucs_config_field_t uct_eesp_md_config_table[] = {
     {"", "", NULL, ucs_offsetof(uct_eesp_md_config_t, super),
      UCS_CONFIG_TYPE_TABLE(uct_md_config_table)},
@@ -46,6 +54,13 @@ ucs_config_field_t uct_eesp_md_config_table[] = {
      "FIPS mode: every algorithm is that of OpenSSL's FIPS provider, which must\n"
      "be there; ipsec-mb and AES code of our own are not used.",
      ucs_offsetof(uct_eesp_md_config_t, fips), UCS_CONFIG_TYPE_BOOL},
+
+    {"OFFLOAD", "aead",
+     "What may be left to a network card: nothing ('off'), or what is as strong\n"
+     "as the policy's AEAD ('aead'). No card known to this version is: the CPU\n"
+     "seals all. Weaker ones ('conf', 'conf+mac') are refused.",
+     ucs_offsetof(uct_eesp_md_config_t, offload),
+     UCS_CONFIG_TYPE_ENUM(uct_eesp_offload_names)},
 
     {"KEYLOG", "none",
      "File that gets ALL DATA KEYS of this process, to look for faults in what\n"
@@ -254,6 +269,23 @@ static ucs_status_t uct_eesp_md_enable_fips(void)
     return UCS_OK;
 }
 
+/*
+ * UCT's own QPs and PD cannot be reached from here, so a card could only serve
+ * connections beside them; and what cards offer, AES-XTS, has no integrity.
+ * Who asks for that must not take what he gets for it.
+ */
+static ucs_status_t uct_eesp_md_check_offload(uct_eesp_offload_t offload)
+{
+    if (offload <= UCT_EESP_OFFLOAD_AEAD) {
+        return UCS_OK;
+    }
+    uct_eesp_refuse("UCX_EESP_OFFLOAD=%s: this transport has no offload that "
+                    "is confidential only; set aead (the CPU seals), or use "
+                    "libeesp_verbs(3) in the program",
+                    uct_eesp_offload_names[offload]);
+    return UCS_ERR_UNSUPPORTED;
+}
+
 static ucs_status_t uct_eesp_md_fill(uct_eesp_md_t *md,
                                      const uct_eesp_md_config_t *config)
 {
@@ -277,6 +309,11 @@ static ucs_status_t uct_eesp_md_fill(uct_eesp_md_t *md,
         if (md->backend == NULL) {
             return UCS_ERR_NO_MEMORY;
         }
+    }
+
+    status = uct_eesp_md_check_offload(config->offload);
+    if (status != UCS_OK) {
+        return status;
     }
 
     status = config->fips ? uct_eesp_md_enable_fips() : UCS_OK;

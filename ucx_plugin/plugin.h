@@ -66,6 +66,15 @@ ucs_status_t uct_eesp_identity_find(const char *rank_config,
 
 /* ---- MD: md.c ---------------------------------------------------------- */
 
+/* What a network card may do of the sealing: UCX_EESP_OFFLOAD. */
+typedef enum uct_eesp_offload {
+    UCT_EESP_OFFLOAD_OFF,
+    UCT_EESP_OFFLOAD_AEAD,     /* what is as strong as our AEAD: no card is */
+    UCT_EESP_OFFLOAD_CONF,     /* AES-XTS: confidential only */
+    UCT_EESP_OFFLOAD_CONF_MAC,
+    UCT_EESP_OFFLOAD_LAST
+} uct_eesp_offload_t;
+
 typedef struct uct_eesp_md_config {
     uct_md_config_t        super;
     char                  *keyring;
@@ -77,6 +86,7 @@ typedef struct uct_eesp_md_config {
     char                  *audit;
     char                  *keylog;
     int                    fips;
+    uct_eesp_offload_t     offload;
     unsigned               key_cache;
     unsigned               replay_table;
     double                 reload_interval;

@@ -366,6 +366,7 @@ visited_well() {
 }
 
 eesp_cases() {
+    local offload
     mkdir -m 700 "$keyrings"
     if ! make_keyring "$good"; then
         not_ok "keyring"
@@ -378,6 +379,14 @@ eesp_cases() {
         "${keyed[@]}" --
     RUN_PRELOAD=$version_stub refused "UCX of another minor version" \
         "$says_version" "${keyed[@]}" -- "$MPI_CHECK" marker
+    for offload in conf conf+mac; do
+        refused "offload without integrity: $offload" \
+            'UCX_EESP_OFFLOAD=conf.* that is confidential only' "${keyed[@]}" \
+            UCX_EESP_OFFLOAD=$offload -- "$MPI_CHECK" marker
+    done
+    accepted "offload off" "${keyed[@]}" UCX_EESP_OFFLOAD=off -- \
+        "$MPI_CHECK" marker
+    sealed "offload off"
 }
 
 # fell_for NAME FAULT NTH RANK: plain UCX delivers what the wire made of the
