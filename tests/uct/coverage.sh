@@ -5,6 +5,12 @@
 # in a build tree with --enable-coverage. What a process does that ends by
 # abort() or a signal is not counted, and so some of the refusals seem untested.
 #
+# In a network namespace of its own: jobs of other tests may run meanwhile.
+if [ -z "${EESP_ALONE:-}" ] && unshare -n true 2>/dev/null; then
+    EESP_ALONE=yes exec unshare -n bash -c \
+        'ip link set lo up && exec "$0" "$@"' "$0" "$@"
+fi
+#
 # shellcheck source=tests/lib/common.sh
 . "$(dirname "$0")/../lib/common.sh"
 
