@@ -17,6 +17,7 @@
 enum { OPERATIONS = 32, ALGORITHMS = 256 };
 
 static OSSL_PROVIDER *real;
+static OSSL_LIB_CTX *own; /* that real is in */
 static OSSL_ALGORITHM offered[OPERATIONS][ALGORITHMS];
 
 static const OSSL_ALGORITHM *query(void *ctx, int operation, int *no_store)
@@ -72,7 +73,9 @@ static void teardown(void *ctx)
 {
     (void)ctx;
     OSSL_PROVIDER_unload(real);
+    OSSL_LIB_CTX_free(own);
     real = NULL;
+    own  = NULL;
 }
 
 static const OSSL_DISPATCH functions[] = {
@@ -89,14 +92,15 @@ OSSL_provider_init_fn OSSL_provider_init;
 int OSSL_provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
                        const OSSL_DISPATCH **out, void **ctx)
 {
-    static OSSL_LIB_CTX *own;
-
     (void)handle;
     (void)in;
     own = OSSL_LIB_CTX_new();
     real = own ? OSSL_PROVIDER_load(own, "default") : NULL;
-    if (!real)
+    if (!real) {
+        OSSL_LIB_CTX_free(own);
+        own = NULL;
         return 0;
+    }
     *out = functions;
     *ctx = OSSL_PROVIDER_get0_provider_ctx(real);
     return 1;

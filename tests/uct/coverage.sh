@@ -88,6 +88,8 @@ for script in "$tests_dir"/cmd/*.sh; do
 done
 quietly programs "$tests_dir/uct/programs.sh"
 quietly vfs "$tests_dir/uct/vfs.sh"
+quietly audit "$tests_dir/see/audit.sh"
+quietly keylog "$tests_dir/see/keylog.sh"
 if [ -e "$MPI_CHECK" ] && make_keyring "$keyring"; then
     quietly mpi short_mpi
 fi
