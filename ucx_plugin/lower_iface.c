@@ -68,6 +68,26 @@ ucs_status_t uct_eesp_lower_open(uct_eesp_iface_t *iface, uct_worker_h worker,
     return status;
 }
 
+/* Whether UCX's locks lie where this build has them: see plugin.h. */
+static int uct_eesp_lower_knows_locks(void)
+{
+    static const ucs_async_mode_t modes[] = {UCS_ASYNC_MODE_THREAD_SPINLOCK,
+                                             UCS_ASYNC_MODE_THREAD_MUTEX,
+                                             UCS_ASYNC_MODE_POLL};
+    int fits = 1;
+    ucs_async_context_t *async;
+    size_t i;
+
+    for (i = 0; fits && (i < ucs_static_array_size(modes)); ++i) {
+        if (ucs_async_context_create(modes[i], &async) != UCS_OK) {
+            return 0;
+        }
+        fits = async->mode == modes[i];
+        ucs_async_context_destroy(async);
+    }
+    return fits;
+}
+
 ucs_status_t uct_eesp_lower_check(uct_eesp_iface_t *iface)
 {
     const char *tl_name = iface->lower_dev->resource.tl_name;
@@ -92,6 +112,12 @@ ucs_status_t uct_eesp_lower_check(uct_eesp_iface_t *iface)
 
     iface->p2p   = !(attr->cap.flags & UCT_IFACE_FLAG_CONNECT_TO_IFACE);
     iface->async = !!(attr->cap.flags & UCT_IFACE_FLAG_CB_ASYNC);
+    if (iface->async && !uct_eesp_lower_knows_locks()) {
+        uct_eesp_refuse("UCX_EESP_LOWER: transport %s shares a lock with its "
+                        "thread that this build cannot take: use a UCX built "
+                        "with assertions, as Debian's is", tl_name);
+        return UCS_ERR_UNSUPPORTED;
+    }
     longest      = iface->p2p ? ucs_max(attr->iface_addr_len, attr->ep_addr_len) :
                                 attr->iface_addr_len;
     if (longest + UCT_EESP_ADDRESS_LEN > UCT_EESP_ADDRESS_MAX) {

@@ -17,7 +17,19 @@
 
 #include "config.h"
 
+/*
+ * In a UCX with assertions, as the distribution's is, the lock of an async
+ * context is longer, and the context's mode lies behind it. With the other
+ * layout UCS_ASYNC_BLOCK() would take no lock, and damage it: lower_iface.c
+ * looks. The assertions themselves are not wanted in what is inlined here.
+ */
+#include <ucs/debug/assert.h>
+#undef UCS_ENABLE_ASSERT
+#define UCS_ENABLE_ASSERT 1
 #include <ucs/async/async.h>
+#undef UCS_ENABLE_ASSERT
+#define UCS_ENABLE_ASSERT 0
+
 #include <ucs/datastruct/khash.h>
 #include <ucs/datastruct/list.h>
 #include <ucs/datastruct/mpool.h>

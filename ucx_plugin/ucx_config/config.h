@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What UCX's internal headers want from UCX's own config.h. Only ENABLE_STATS
+ * What UCX's internal headers want from UCX's own config.h. ENABLE_STATS
  * changes the layout of structures: it stays undefined, as in the distribution's
- * build. The rest concerns inline functions.
+ * build. So does ENABLE_ASSERT that of one: see plugin.h. The rest concerns
+ * inline functions.
  */
 #ifndef EESP_UCX_CONFIG_H
 #define EESP_UCX_CONFIG_H
