@@ -331,7 +331,8 @@ ssize_t uct_eesp_ep_post_packed(uct_eesp_ep_t *ep, uint8_t id,
 ucs_status_t uct_eesp_ep_flush(uct_ep_h tl_ep, unsigned flags,
                                uct_completion_t *comp)
 {
-    uct_eesp_ep_t *ep = ucs_derived_of(tl_ep, uct_eesp_ep_t);
+    uct_eesp_ep_t *ep       = ucs_derived_of(tl_ep, uct_eesp_ep_t);
+    uct_eesp_iface_t *iface = uct_eesp_ep_iface(ep);
     ucs_status_t status;
     unsigned i;
 
@@ -342,7 +343,9 @@ ucs_status_t uct_eesp_ep_flush(uct_ep_h tl_ep, unsigned flags,
         }
     }
     if (ep->rma != NULL) {
+        uct_eesp_enter(iface);
         status = uct_eesp_rma_flush(ep, flags, comp);
+        uct_eesp_leave(iface);
         if (status != UCS_OK) {
             return status;
         }

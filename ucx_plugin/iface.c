@@ -156,7 +156,9 @@ static ucs_status_t uct_eesp_iface_flush(uct_iface_h tl_iface, unsigned flags,
         return UCS_INPROGRESS;
     }
     if (iface->rma != NULL) {
+        uct_eesp_enter(iface);
         status = uct_eesp_rma_iface_flush(iface);
+        uct_eesp_leave(iface);
         if (status != UCS_OK) {
             return status;
         }
@@ -315,11 +317,11 @@ static size_t uct_eesp_iface_max_inline(const uct_eesp_iface_t *iface)
 /*
  * Not to itself, where the lower calls handlers while it sends; not over lowers
  * that connect endpoint to endpoint, where an endpoint that is made to answer
- * has nobody to connect to, or that call handlers in a thread.
+ * has nobody to connect to.
  */
 static int uct_eesp_iface_does_rma(const uct_eesp_iface_t *iface)
 {
-    return uct_eesp_iface_md(iface)->rma && !iface->p2p && !iface->async &&
+    return uct_eesp_iface_md(iface)->rma && !iface->p2p &&
            (iface->lower_dev->resource.dev_type != UCT_DEVICE_TYPE_SELF) &&
            (iface->max_data >= 2 * UCT_EESP_RMA_MESSAGE_MAX);
 }

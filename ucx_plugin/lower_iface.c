@@ -24,9 +24,7 @@ static ucs_status_t uct_eesp_lower_error(void *arg, uct_ep_h lower_ep,
                   ucs_status_string(status));
         return UCS_OK;
     }
-    if (ucs_derived_of(ep, uct_eesp_ep_t)->serves != NULL) {
-        uct_eesp_rma_peer_failed(ucs_derived_of(ep, uct_eesp_ep_t));
-    }
+    uct_eesp_rma_peer_failed(ucs_derived_of(ep, uct_eesp_ep_t));
     if (ucs_derived_of(ep, uct_eesp_ep_t)->hidden) {
         return UCS_OK; /* the program does not know it */
     }

@@ -567,7 +567,7 @@ size_t uct_eesp_rma_max_bcopy(const uct_eesp_iface_t *iface);
 void uct_eesp_rma_message(uct_eesp_iface_t *iface, uint8_t type,
                           const uint8_t *data, size_t length,
                           const struct eesp_opened *opened);
-/* The lower has lost an endpoint over which a requester is answered. */
+/* The lower has lost an endpoint: a requester may be answered over it. */
 void uct_eesp_rma_peer_failed(uct_eesp_ep_t *ep);
 /* It is destroyed: answers find another way. */
 void uct_eesp_rma_peer_leave(uct_eesp_ep_t *ep);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* rma: what an interface offers and keeps of rma.h, and who gets its messages. */
+/* rma: what interface and endpoint keep of rma.h, and who gets its messages. */
 #include "rma.h"
 
 #include <ucs/debug/memtrack_int.h>
@@ -75,13 +75,66 @@ void uct_eesp_rma_message(uct_eesp_iface_t *iface, uint8_t type,
 /* The lower has lost the endpoint to a requester: there is nobody to tell. */
 void uct_eesp_rma_peer_failed(uct_eesp_ep_t *ep)
 {
-    uct_eesp_rma_peer_fail(ep->serves);
+    uct_eesp_iface_t *iface = ucs_derived_of(ep->super.super.iface,
+                                             uct_eesp_iface_t);
+
+    uct_eesp_enter(iface);
+    if (ep->serves != NULL) {
+        uct_eesp_rma_peer_fail(ep->serves);
+    }
+    uct_eesp_leave(iface);
 }
 
 int uct_eesp_rma_owes(const uct_eesp_iface_t *iface)
 {
     return !ucs_list_is_empty(&iface->rma->visits) ||
            !ucs_list_is_empty(&iface->rma->owing);
+}
+
+uct_eesp_rma_ep_t *uct_eesp_rma_ep_create(uct_eesp_ep_t *ep)
+{
+    uct_eesp_iface_t *iface = ucs_derived_of(ep->super.super.iface,
+                                             uct_eesp_iface_t);
+    uct_eesp_rma_ep_t *rma  = ucs_calloc(1, sizeof(*rma), "eesp rma ep");
+    khiter_t iter;
+    int ret;
+
+    if (rma == NULL) {
+        return NULL;
+    }
+    rma->ep = ep;
+    ucs_queue_head_init(&rma->ops);
+    ucs_list_head_init(&rma->busy);
+    do {
+        rma->token = iface->rma->next_token++;
+        iter       = kh_put(uct_eesp_rma_ep, &iface->rma->eps, rma->token,
+                            &ret);
+    } while (ret == 0);
+    if (ret < 0) {
+        ucs_free(rma);
+        return NULL;
+    }
+    kh_value(&iface->rma->eps, iter) = rma;
+    ep->rma                          = rma;
+    return rma;
+}
+
+void uct_eesp_rma_ep_destroy(uct_eesp_ep_t *ep)
+{
+    uct_eesp_rma_ep_t *rma = ep->rma;
+    uct_eesp_rma_t *of;
+    khiter_t iter;
+
+    if (rma == NULL) {
+        return;
+    }
+
+    of = uct_eesp_rma_iface(rma)->rma;
+    uct_eesp_rma_cancel(rma, UCS_ERR_CANCELED);
+    iter = kh_get(uct_eesp_rma_ep, &of->eps, rma->token);
+    kh_del(uct_eesp_rma_ep, &of->eps, iter);
+    ep->rma = NULL;
+    ucs_free(rma);
 }
 
 static ucs_status_t uct_eesp_rma_pools(uct_eesp_rma_t *rma)

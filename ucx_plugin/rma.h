@@ -11,7 +11,8 @@
  *
  * All messages go on an endpoint's first channel, in one order with active
  * messages: so the target serves them in the order in which they were posted,
- * and its replies come in that order. Each request has a number, counted by its
+ * and its replies come in that order. That channel is the program's thread's
+ * alone, also where the lower has one; what both use is locked. Each request has a number, counted by its
  * endpoint; a reply to one acknowledges all before it. Behind the 8 bytes that
  * every message has (their first byte is the type):
  *
@@ -250,10 +251,17 @@ uct_eesp_rma_max_copy(const uct_eesp_iface_t *iface)
     return ucs_min(UCT_EESP_RMA_COPY_MAX, uct_eesp_rma_max_bcopy(iface));
 }
 
-/* rma_send.c, of every request: its endpoint can send now, and be answered; its
- * key and address behind its number; it is on its way, and answered by itself if
- * `awaited`. */
+/* rma.c: NULL if there is no memory. */
+uct_eesp_rma_ep_t *uct_eesp_rma_ep_create(uct_eesp_ep_t *ep);
+
+/* rma_send.c, of every request: its endpoint can send now, and be answered, and
+ * no other thread comes between until its end; its key and address behind its
+ * number; it is on its way, and answered by itself if `awaited`. */
 ucs_status_t uct_eesp_rma_begin(uct_ep_h tl_ep, uct_eesp_rma_ep_t **rma_p);
+static UCS_F_ALWAYS_INLINE void uct_eesp_rma_end(const uct_eesp_rma_ep_t *rma)
+{
+    uct_eesp_leave(uct_eesp_rma_iface(rma));
+}
 void uct_eesp_rma_request(const uct_eesp_rma_ep_t *rma, uct_rkey_t rkey,
                           uint64_t address, uint8_t *out);
 void uct_eesp_rma_posted(uct_eesp_rma_ep_t *rma, int awaited);

@@ -4,6 +4,32 @@
 
 #include "bytes.h"
 
+static ucs_status_t uct_eesp_rma_atomic_send(uct_eesp_rma_ep_t *rma,
+                                             const struct iovec *part,
+                                             void *result, uint8_t size,
+                                             uct_completion_t *comp)
+{
+    uct_eesp_rma_op_t *op;
+    ucs_status_t status;
+
+    if (result == NULL) {
+        status = uct_eesp_ep_post(rma->ep, UCT_EESP_RMA_ATOMIC, EESP_AM_LOWER,
+                                  part, 1);
+        if (status == UCS_OK) {
+            uct_eesp_rma_posted(rma, 0);
+        }
+        return status;
+    }
+
+    op = uct_eesp_rma_op_get(rma, UCT_EESP_RMA_OP_VALUE, comp);
+    if (op == NULL) {
+        return UCS_ERR_NO_MEMORY;
+    }
+    op->result = result;
+    op->length = size;
+    return uct_eesp_rma_post_op(rma, UCT_EESP_RMA_ATOMIC, part, 1, op);
+}
+
 /* comp NULL and result NULL: post. Values of 32 bits travel as 64. */
 static ucs_status_t uct_eesp_rma_atomic(uct_ep_h tl_ep, unsigned opcode,
                                         uint8_t size, uint64_t value,
@@ -15,7 +41,6 @@ static ucs_status_t uct_eesp_rma_atomic(uct_ep_h tl_ep, unsigned opcode,
     uint8_t *p        = message + UCT_EESP_RMA_REQUEST;
     struct iovec part = {message, sizeof(message)};
     uct_eesp_rma_ep_t *rma;
-    uct_eesp_rma_op_t *op;
     ucs_status_t status;
 
     status = uct_eesp_rma_begin(tl_ep, &rma);
@@ -30,22 +55,9 @@ static ucs_status_t uct_eesp_rma_atomic(uct_ep_h tl_ep, unsigned opcode,
     p[2] = result != NULL;
     store64(p + 8, value);
     store64(p + 16, compare);
-    if (result == NULL) {
-        status = uct_eesp_ep_post(rma->ep, UCT_EESP_RMA_ATOMIC, EESP_AM_LOWER,
-                                  &part, 1);
-        if (status == UCS_OK) {
-            uct_eesp_rma_posted(rma, 0);
-        }
-        return status;
-    }
-
-    op = uct_eesp_rma_op_get(rma, UCT_EESP_RMA_OP_VALUE, comp);
-    if (op == NULL) {
-        return UCS_ERR_NO_MEMORY;
-    }
-    op->result = result;
-    op->length = size;
-    return uct_eesp_rma_post_op(rma, UCT_EESP_RMA_ATOMIC, &part, 1, op);
+    status = uct_eesp_rma_atomic_send(rma, &part, result, size, comp);
+    uct_eesp_rma_end(rma);
+    return status;
 }
 
 ucs_status_t uct_eesp_ep_atomic_cswap64(uct_ep_h ep, uint64_t compare,

@@ -184,14 +184,13 @@ static void uct_eesp_rma_arrived(uct_eesp_iface_t *iface,
     }
 }
 
-static ucs_status_t uct_eesp_rma_packet(void *arg, void *packet, size_t length,
-                                        unsigned flags)
+static void uct_eesp_rma_data(const uct_eesp_rma_padded_t *padded, void *packet,
+                              size_t length)
 {
-    const uct_eesp_rma_padded_t *padded = arg;
-    uct_eesp_iface_t *iface             = padded->iface;
+    uct_eesp_iface_t *iface   = padded->iface;
     uint8_t copy[EESP_HEADER_MAX + EESP_INFO_LEN + EESP_ICV_LEN];
-    size_t copied                       = ucs_min(length, sizeof(copy));
-    struct eesp_opened opened           = {.payload = NULL};
+    size_t copied             = ucs_min(length, sizeof(copy));
+    struct eesp_opened opened = {.payload = NULL};
     uct_eesp_rma_arrival_t arrival;
     struct eesp_header header;
     size_t overhead;
@@ -207,7 +206,7 @@ static ucs_status_t uct_eesp_rma_packet(void *arg, void *packet, size_t length,
     if ((arrival.cursor == NULL) || (length < overhead)) {
         uct_eesp_rx_refused(iface, ret != EESP_OK ? ret : EESP_DROP_PAYLOAD,
                             packet, length, &opened);
-        return UCS_OK;
+        return;
     }
 
     arrival.length = length - overhead;
@@ -215,6 +214,16 @@ static ucs_status_t uct_eesp_rma_packet(void *arg, void *packet, size_t length,
         !iface->failed) { /* nothing passes a lost message */
         uct_eesp_rma_arrived(iface, &arrival, &opened);
     }
+}
+
+static ucs_status_t uct_eesp_rma_packet(void *arg, void *packet, size_t length,
+                                        unsigned flags)
+{
+    const uct_eesp_rma_padded_t *padded = arg;
+
+    uct_eesp_enter(padded->iface);
+    uct_eesp_rma_data(padded, packet, length);
+    uct_eesp_leave(padded->iface);
     return UCS_OK;
 }
 

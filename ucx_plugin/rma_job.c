@@ -237,6 +237,7 @@ static unsigned uct_eesp_rma_later_progress(void *arg)
     uct_eesp_iface_t *iface = arg;
     unsigned count          = 0;
 
+    uct_eesp_enter(iface);
     iface->rma->later_id = UCS_CALLBACKQ_ID_NULL;
     while (!ucs_list_is_empty(&iface->rma->visits)) {
         uct_eesp_rma_peer_visit(ucs_list_head(&iface->rma->visits,
@@ -248,6 +249,7 @@ static unsigned uct_eesp_rma_later_progress(void *arg)
                                        owing));
         ++count;
     }
+    uct_eesp_leave(iface);
     return count;
 }
 

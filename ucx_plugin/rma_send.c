@@ -5,59 +5,10 @@
  */
 #include "rma.h"
 
-#include <ucs/debug/memtrack_int.h>
 #include <ucs/datastruct/mpool.inl>
 #include <uct/base/uct_iov.inl>
 
 #include "bytes.h"
-
-/* ---- State of an endpoint ----------------------------------------------- */
-
-static uct_eesp_rma_ep_t *uct_eesp_rma_ep_create(uct_eesp_ep_t *ep)
-{
-    uct_eesp_iface_t *iface = ucs_derived_of(ep->super.super.iface,
-                                             uct_eesp_iface_t);
-    uct_eesp_rma_ep_t *rma  = ucs_calloc(1, sizeof(*rma), "eesp rma ep");
-    khiter_t iter;
-    int ret;
-
-    if (rma == NULL) {
-        return NULL;
-    }
-    rma->ep = ep;
-    ucs_queue_head_init(&rma->ops);
-    ucs_list_head_init(&rma->busy);
-    do {
-        rma->token = iface->rma->next_token++;
-        iter       = kh_put(uct_eesp_rma_ep, &iface->rma->eps, rma->token,
-                            &ret);
-    } while (ret == 0);
-    if (ret < 0) {
-        ucs_free(rma);
-        return NULL;
-    }
-    kh_value(&iface->rma->eps, iter) = rma;
-    ep->rma                          = rma;
-    return rma;
-}
-
-void uct_eesp_rma_ep_destroy(uct_eesp_ep_t *ep)
-{
-    uct_eesp_rma_ep_t *rma = ep->rma;
-    uct_eesp_rma_t *of;
-    khiter_t iter;
-
-    if (rma == NULL) {
-        return;
-    }
-
-    of = uct_eesp_rma_iface(rma)->rma;
-    uct_eesp_rma_cancel(rma, UCS_ERR_CANCELED);
-    iter = kh_get(uct_eesp_rma_ep, &of->eps, rma->token);
-    kh_del(uct_eesp_rma_ep, &of->eps, iter);
-    ep->rma = NULL;
-    ucs_free(rma);
-}
 
 /* ---- Requests ------------------------------------------------------------ */
 
@@ -103,23 +54,26 @@ static ucs_status_t uct_eesp_rma_introduce(uct_eesp_rma_ep_t *rma)
 
 ucs_status_t uct_eesp_rma_begin(uct_ep_h tl_ep, uct_eesp_rma_ep_t **rma_p)
 {
-    uct_eesp_ep_t *ep = ucs_derived_of(tl_ep, uct_eesp_ep_t);
+    uct_eesp_ep_t *ep       = ucs_derived_of(tl_ep, uct_eesp_ep_t);
+    uct_eesp_iface_t *iface = ucs_derived_of(tl_ep->iface, uct_eesp_iface_t);
+    ucs_status_t status     = UCS_OK;
 
+    uct_eesp_enter(iface);
     if (uct_eesp_channel_blocked(&ep->channels[0])) {
-        return UCS_ERR_NO_RESOURCE;
+        status = UCS_ERR_NO_RESOURCE;
+    } else if (ucs_unlikely(!ep->peer_rma)) {
+        status = UCS_ERR_UNSUPPORTED; /* its UCX_EESP_RMA is off */
+    } else if (ucs_unlikely((ep->rma == NULL) &&
+                            (uct_eesp_rma_ep_create(ep) == NULL))) {
+        status = UCS_ERR_NO_MEMORY;
+    } else if (ucs_unlikely(!ep->rma->introduced)) {
+        status = uct_eesp_rma_introduce(ep->rma);
     }
-    if (ucs_unlikely(!ep->peer_rma)) {
-        return UCS_ERR_UNSUPPORTED; /* its UCX_EESP_RMA is off */
+    if (ucs_unlikely(status != UCS_OK)) {
+        uct_eesp_leave(iface);
     }
     *rma_p = ep->rma;
-    if (ucs_unlikely(*rma_p == NULL)) {
-        *rma_p = uct_eesp_rma_ep_create(ep);
-        if (*rma_p == NULL) {
-            return UCS_ERR_NO_MEMORY;
-        }
-    }
-    return ucs_likely((*rma_p)->introduced) ? UCS_OK :
-                                              uct_eesp_rma_introduce(*rma_p);
+    return status;
 }
 
 void uct_eesp_rma_request(const uct_eesp_rma_ep_t *rma, uct_rkey_t rkey,
@@ -219,6 +173,7 @@ ucs_status_t uct_eesp_ep_put_short(uct_ep_h tl_ep, const void *buffer,
     if (status == UCS_OK) {
         uct_eesp_rma_posted(rma, 0);
     }
+    uct_eesp_rma_end(rma);
     return status;
 }
 
@@ -242,6 +197,7 @@ ssize_t uct_eesp_ep_put_bcopy(uct_ep_h tl_ep, uct_pack_callback_t pack_cb,
     if (packed >= 0) {
         uct_eesp_rma_posted(rma, 0);
     }
+    uct_eesp_rma_end(rma);
     return packed;
 }
 
@@ -273,43 +229,32 @@ static ucs_status_t uct_eesp_rma_move(uct_eesp_rma_ep_t *rma, uct_rkey_t rkey,
 }
 
 /* Short ones in one message, which is copied; long ones as a data packet. */
-ucs_status_t uct_eesp_ep_put_zcopy(uct_ep_h tl_ep, const uct_iov_t *iov,
-                                   size_t iovcnt, uint64_t remote_addr,
-                                   uct_rkey_t rkey, uct_completion_t *comp)
+static ucs_status_t uct_eesp_rma_put_zcopy(uct_eesp_rma_ep_t *rma,
+                                           const struct iovec *data,
+                                           uint64_t remote_addr,
+                                           uct_rkey_t rkey,
+                                           uct_completion_t *comp)
 {
     uint8_t message[UCT_EESP_RMA_PUT_LEN];
-    size_t length         = uct_iov_total_length(iov, iovcnt);
-    struct iovec parts[2] = {{message, sizeof(message)}, {NULL, 0}};
-    uct_eesp_rma_ep_t *rma;
+    struct iovec parts[2] = {{message, sizeof(message)}, *data};
     uct_eesp_rma_op_t *op;
     ucs_status_t status;
 
-    UCT_CHECK_IOV_SIZE(iovcnt, 1ul, "put_zcopy");
-    UCT_CHECK_LENGTH(length, 0, uct_eesp_rma_chunk(ucs_derived_of(tl_ep->iface,
-                                                           uct_eesp_iface_t)),
-                     "put_zcopy");
-    if (length == 0) {
-        return UCS_OK;
-    }
-    status = uct_eesp_rma_begin(tl_ep, &rma);
-    if (status != UCS_OK) {
-        return status;
-    }
     op = uct_eesp_rma_op_get(rma, UCT_EESP_RMA_OP_DONE, comp);
     if (op == NULL) {
         return UCS_ERR_NO_MEMORY;
     }
 
-    if (length <= uct_eesp_rma_max_copy(uct_eesp_rma_iface(rma))) {
+    if (data->iov_len <= uct_eesp_rma_max_copy(uct_eesp_rma_iface(rma))) {
         uct_eesp_rma_request(rma, rkey, remote_addr, message);
         store64(message + UCT_EESP_RMA_REQUEST, UCT_EESP_RMA_FLAG_ACK);
-        parts[1] = (struct iovec){iov->buffer, length};
         return uct_eesp_rma_post_op(rma, UCT_EESP_RMA_PUT, parts, 2, op);
     }
 
     status = uct_eesp_rma_move(rma, rkey, remote_addr);
     if (status == UCS_OK) {
-        status = uct_eesp_rma_send_packet(rma->ep, iov->buffer, length);
+        status = uct_eesp_rma_send_packet(rma->ep, data->iov_base,
+                                          data->iov_len);
     }
     if (status != UCS_OK) {
         ucs_mpool_put_inline(op);
@@ -317,10 +262,35 @@ ucs_status_t uct_eesp_ep_put_zcopy(uct_ep_h tl_ep, const uct_iov_t *iov,
     }
     uct_eesp_rma_posted(rma, 1);
     rma->cursor_number   = rma->number + 1;
-    rma->cursor.address += length;
+    rma->cursor.address += data->iov_len;
     op->number           = rma->number;
     ucs_queue_push(&rma->ops, &op->queue);
     return UCS_INPROGRESS;
+}
+
+ucs_status_t uct_eesp_ep_put_zcopy(uct_ep_h tl_ep, const uct_iov_t *iov,
+                                   size_t iovcnt, uint64_t remote_addr,
+                                   uct_rkey_t rkey, uct_completion_t *comp)
+{
+    struct iovec data = {NULL, uct_iov_total_length(iov, iovcnt)};
+    uct_eesp_rma_ep_t *rma;
+    ucs_status_t status;
+
+    UCT_CHECK_IOV_SIZE(iovcnt, 1ul, "put_zcopy");
+    UCT_CHECK_LENGTH(data.iov_len, 0,
+                     uct_eesp_rma_chunk(ucs_derived_of(tl_ep->iface,
+                                                       uct_eesp_iface_t)),
+                     "put_zcopy");
+    if (data.iov_len == 0) {
+        return UCS_OK;
+    }
+    data.iov_base = iov->buffer;
+    status        = uct_eesp_rma_begin(tl_ep, &rma);
+    if (status == UCS_OK) {
+        status = uct_eesp_rma_put_zcopy(rma, &data, remote_addr, rkey, comp);
+        uct_eesp_rma_end(rma);
+    }
+    return status;
 }
 
 /* ---- Get ------------------------------------------------------------------ */
@@ -346,6 +316,7 @@ static ucs_status_t uct_eesp_rma_get(uct_ep_h tl_ep, uct_eesp_rma_op_type_t type
     }
     op = uct_eesp_rma_op_get(rma, type, comp);
     if (op == NULL) {
+        uct_eesp_rma_end(rma);
         return UCS_ERR_NO_MEMORY;
     }
 
@@ -357,7 +328,9 @@ static ucs_status_t uct_eesp_rma_get(uct_ep_h tl_ep, uct_eesp_rma_op_type_t type
             (type == UCT_EESP_RMA_OP_PIECE) ||
             (length <= uct_eesp_rma_max_copy(uct_eesp_rma_iface(rma))) ? UCT_EESP_RMA_FLAG_PIECE : 0);
     store64(message + UCT_EESP_RMA_REQUEST + 8, length);
-    return uct_eesp_rma_post_op(rma, UCT_EESP_RMA_GET, &part, 1, op);
+    status = uct_eesp_rma_post_op(rma, UCT_EESP_RMA_GET, &part, 1, op);
+    uct_eesp_rma_end(rma);
+    return status;
 }
 
 ucs_status_t uct_eesp_ep_get_bcopy(uct_ep_h tl_ep,

@@ -188,9 +188,17 @@ int uct_eesp_rx_follows(uct_eesp_iface_t *iface,
            (uct_eesp_iface_md(iface)->info.replay == EESP_REPLAY_OFF);
 }
 
+/* Ids that a message may have: rma.h's are for the program's thread. */
+static UCS_F_ALWAYS_INLINE unsigned
+uct_eesp_rx_ids(const uct_eesp_iface_t *iface, int channel)
+{
+    return (iface->rma != NULL) && (channel == EESP_AM_LOWER) ?
+           UCT_EESP_RMA_PACKET : UCT_AM_ID_MAX;
+}
+
 /* Opens into data; 0 after telling why it was refused. */
 static int uct_eesp_rx_open(uct_eesp_iface_t *iface, void *packet,
-                            size_t length, uint8_t *data,
+                            size_t length, uint8_t *data, int channel,
                             struct eesp_opened *opened)
 {
     int ret;
@@ -203,8 +211,7 @@ static int uct_eesp_rx_open(uct_eesp_iface_t *iface, void *packet,
     if ((ret == EESP_OK) && ((opened->next_header != EESP_NEXT_HEADER) ||
                              (opened->length < EESP_AM_HEADER) ||
                              (opened->payload[0] >=
-                              (iface->rma != NULL ? UCT_EESP_RMA_PACKET :
-                                                    UCT_AM_ID_MAX)))) {
+                              uct_eesp_rx_ids(iface, channel)))) {
         ret = EESP_DROP_PAYLOAD;
     }
     if (ucs_unlikely(ret != EESP_OK)) {
@@ -296,7 +303,7 @@ uct_eesp_rx_message(uct_eesp_iface_t *iface, void *packet, size_t length,
     }
 
     data = element + iface->rx_front;
-    if (ucs_unlikely(!uct_eesp_rx_open(iface, packet, length, data,
+    if (ucs_unlikely(!uct_eesp_rx_open(iface, packet, length, data, channel,
                                        &opened))) {
         ucs_mpool_put_inline(element);
         return UCS_OK;
