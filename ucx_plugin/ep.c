@@ -513,6 +513,7 @@ static UCS_CLASS_INIT_FUNC(uct_eesp_ep_t, const uct_ep_params_t *params)
     self->failed       = 0;
     self->has_peer     = 0;
     self->peer_rma     = 0;
+    self->peer_session = 0;
     self->rma          = NULL;
     self->serves       = NULL;
     self->hidden       = 0;
@@ -561,7 +562,7 @@ static UCS_CLASS_CLEANUP_FUNC(uct_eesp_ep_t)
 }
 
 /* Endpoint to endpoint: the peer's identity travels with the lower's address,
- * since UCP hands over nothing else. */
+ * since UCP hands over nothing else; and by which Session ID this one sends. */
 ucs_status_t uct_eesp_ep_get_address(uct_ep_h tl_ep, uct_ep_addr_t *addr)
 {
     uct_eesp_ep_t *ep = ucs_derived_of(tl_ep, uct_eesp_ep_t);
@@ -571,8 +572,11 @@ ucs_status_t uct_eesp_ep_get_address(uct_ep_h tl_ep, uct_ep_addr_t *addr)
     if (status != UCS_OK) {
         return status;
     }
+    store16(UCS_PTR_BYTE_OFFSET(addr, UCT_EESP_ADDRESS_LEN),
+            ep->channels[0].destination.session_id);
     return uct_ep_get_address(ep->lower,
-                              UCS_PTR_BYTE_OFFSET(addr, UCT_EESP_ADDRESS_LEN));
+                              UCS_PTR_BYTE_OFFSET(addr,
+                                                  UCT_EESP_EP_ADDRESS_LEN));
 }
 
 ucs_status_t uct_eesp_ep_connect_to_ep(uct_ep_h tl_ep,
@@ -589,9 +593,11 @@ ucs_status_t uct_eesp_ep_connect_to_ep(uct_ep_h tl_ep,
     if (status != UCS_OK) {
         return status;
     }
+    ep->peer_session = load16(UCS_PTR_BYTE_OFFSET(ep_addr,
+                                                  UCT_EESP_ADDRESS_LEN));
     return uct_ep_connect_to_ep(ep->lower, dev_addr,
                                 UCS_PTR_BYTE_OFFSET(ep_addr,
-                                                    UCT_EESP_ADDRESS_LEN));
+                                                    UCT_EESP_EP_ADDRESS_LEN));
 }
 
 UCS_CLASS_DEFINE(uct_eesp_ep_t, uct_base_ep_t);

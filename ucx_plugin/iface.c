@@ -60,7 +60,7 @@ static ucs_status_t uct_eesp_iface_query(uct_iface_h tl_iface,
     attr->device_addr_len = lower->device_addr_len;
     attr->iface_addr_len  = UCT_EESP_ADDRESS_LEN + lower->iface_addr_len;
     attr->ep_addr_len     = iface->p2p ?
-                            UCT_EESP_ADDRESS_LEN + lower->ep_addr_len : 0;
+                            UCT_EESP_EP_ADDRESS_LEN + lower->ep_addr_len : 0;
     attr->max_conn_priv   = 0;
 
     attr->cap.flags       = (lower->cap.flags & UCT_EESP_LOWER_SHOWS) |
@@ -314,14 +314,22 @@ static size_t uct_eesp_iface_max_inline(const uct_eesp_iface_t *iface)
             (max > overhead)) ? max - overhead : 0;
 }
 
+/* ud beside another lower of its port: for wire-up of that one's endpoints. UCP
+ * would cut long messages in two for them. */
+static int uct_eesp_iface_assists(const uct_eesp_iface_t *iface)
+{
+    return iface->async && (strcmp(iface->lower_dev->name,
+                                   iface->lower_dev->resource.dev_name) != 0);
+}
+
 /*
- * Not to itself, where the lower calls handlers while it sends; not over lowers
- * that connect endpoint to endpoint, where an endpoint that is made to answer
- * has nobody to connect to.
+ * Not to itself, where the lower calls handlers while it sends: an answer would
+ * come before its request is posted. UCP emulates it there, or takes another
+ * lower, which all reach their own process.
  */
 static int uct_eesp_iface_does_rma(const uct_eesp_iface_t *iface)
 {
-    return uct_eesp_iface_md(iface)->rma && !iface->p2p &&
+    return uct_eesp_iface_md(iface)->rma && !uct_eesp_iface_assists(iface) &&
            (iface->lower_dev->resource.dev_type != UCT_DEVICE_TYPE_SELF) &&
            (iface->max_data >= 2 * UCT_EESP_RMA_MESSAGE_MAX);
 }

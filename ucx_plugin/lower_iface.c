@@ -116,12 +116,13 @@ ucs_status_t uct_eesp_lower_check(uct_eesp_iface_t *iface)
                         "with assertions, as Debian's is", tl_name);
         return UCS_ERR_UNSUPPORTED;
     }
-    longest      = iface->p2p ? ucs_max(attr->iface_addr_len, attr->ep_addr_len) :
-                                attr->iface_addr_len;
-    if (longest + UCT_EESP_ADDRESS_LEN > UCT_EESP_ADDRESS_MAX) {
+    longest      = UCT_EESP_ADDRESS_LEN + attr->iface_addr_len;
+    if (iface->p2p) {
+        longest = ucs_max(longest, UCT_EESP_EP_ADDRESS_LEN + attr->ep_addr_len);
+    }
+    if (longest > UCT_EESP_ADDRESS_MAX) {
         uct_eesp_refuse("addresses of transport %s are %zu bytes too long for "
-                        "this UCX", tl_name,
-                        longest + UCT_EESP_ADDRESS_LEN - UCT_EESP_ADDRESS_MAX);
+                        "this UCX", tl_name, longest - UCT_EESP_ADDRESS_MAX);
         return UCS_ERR_UNSUPPORTED;
     }
 

@@ -280,7 +280,9 @@ const uct_eesp_lower_t *uct_eesp_lower_by_name(const uct_eesp_md_t *md,
 #define UCT_EESP_ADDRESS_LEN 52
 /* In which it has lengths of packets, in 16 bits. */
 #define UCT_EESP_ADDRESS_UNIT 32
-/* UCX 1.13 packs an interface address's length into six bits. */
+/* In front of the lower's endpoint address the Session ID of ours comes, too. */
+#define UCT_EESP_EP_ADDRESS_LEN (UCT_EESP_ADDRESS_LEN + 2)
+/* UCX 1.13 packs an address's length into six bits. */
 #define UCT_EESP_ADDRESS_MAX 63
 
 typedef struct uct_eesp_address {
@@ -503,6 +505,8 @@ typedef struct uct_eesp_ep {
     int                     has_peer; /* whose identity is counted */
     uint64_t                identity; /* of the peer, in the MD's processes */
     int                     peer_rma; /* the peer serves rma.h's requests */
+    uint16_t                peer_session; /* endpoint to endpoint: the first
+                                             of the one at the other end */
     struct uct_eesp_rma_ep *rma;      /* NULL: no request yet */
     struct uct_eesp_rma_peer *serves; /* answers go to it over this endpoint */
     int                     hidden;   /* and for nothing else: it is ours */

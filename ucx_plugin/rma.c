@@ -102,7 +102,8 @@ uct_eesp_rma_ep_t *uct_eesp_rma_ep_create(uct_eesp_ep_t *ep)
     if (rma == NULL) {
         return NULL;
     }
-    rma->ep = ep;
+    rma->ep         = ep;
+    rma->introduced = iface->p2p; /* its target has one at the other end */
     ucs_queue_head_init(&rma->ops);
     ucs_list_head_init(&rma->busy);
     do {

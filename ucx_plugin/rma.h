@@ -6,6 +6,7 @@
  *     rma_send.c    the requester: requests (atomics: rma_amo.c)
  *     rma_reply.c   the requester: replies, flush
  *     rma_serve.c   the target: requests (atomics: rma_atomic.c)
+ *     rma_peer.c    the target: who asks, and over what it is answered
  *     rma_job.c     the target: replies, which may have to wait
  *     rma_data.c    data packets, opened where their data belongs
  *
@@ -18,7 +19,8 @@
  *
  *     request    token 4 | zero 4 | number 8 | key 16 | address 8 | ..
  *       HELLO      token 4 | lengths 2, 2 | number 8 | interface address |
- *                  device address: where replies go, before the first request
+ *                  device address: where replies go, before the first request;
+ *                  not where lowers connect endpoint to endpoint
  *       PUT        .. flags 8 | data
  *       CURSOR     ..: data packets follow, which are put there one by one
  *       GET        .. flags 8 | length 8
@@ -164,12 +166,16 @@ typedef struct uct_eesp_rma_job {
     uint64_t          offset;
 } uct_eesp_rma_job_t;
 
-/* A requesting interface, by its incarnation, and our endpoint to it. */
+/* A requesting interface, by its incarnation, and our endpoint to it. Over lowers
+ * that connect endpoint to endpoint, a requesting endpoint, and ours that it is
+ * connected to. */
 typedef struct uct_eesp_rma_peer {
     uct_eesp_iface_t      *iface;
     uct_eesp_ep_t         *ep;        /* NULL: not yet made */
     int                    failed;    /* nothing goes there any more */
+    uint64_t               index;     /* by which it is found */
     uint64_t               incarnation;
+    uint16_t               session;   /* endpoint to endpoint */
     ucs_list_link_t        visit;     /* an endpoint is to be made or closed */
     int                    visits;
     uint64_t               iface_addr[16], dev_addr[32]; /* aligned */
@@ -210,7 +216,7 @@ struct uct_eesp_rma {
     uint32_t                     next_token;
     ucs_list_link_t              busy;
     ucs_mpool_t                  ops;
-    khash_t(uct_eesp_rma_peer)   peers; /* by incarnation */
+    khash_t(uct_eesp_rma_peer)   peers; /* by incarnation, or sender */
     ucs_mpool_t                  jobs;
     unsigned                     sweep_at;
     /* For the next round of progress: peers to visit, acknowledgements. */
@@ -221,6 +227,8 @@ struct uct_eesp_rma {
     ucs_status_t                 refused; /* until a flush reports it */
     unsigned                     told;    /* of refusals */
 };
+
+#define UCT_EESP_RMA_TELL 8
 
 /* A message of this file's, behind its first 8 bytes. */
 typedef struct uct_eesp_rma_message {
@@ -234,6 +242,13 @@ static UCS_F_ALWAYS_INLINE uct_eesp_iface_t *
 uct_eesp_rma_iface(const uct_eesp_rma_ep_t *rma)
 {
     return ucs_derived_of(rma->ep->super.super.iface, uct_eesp_iface_t);
+}
+
+/* An endpoint that sends to us. */
+static UCS_F_ALWAYS_INLINE uint64_t uct_eesp_rma_sender(uint64_t incarnation,
+                                                        uint16_t session)
+{
+    return incarnation ^ (session * 0x9e3779b97f4a7c15ul);
 }
 
 /* How much one data packet holds: without padding if more follow. */
@@ -300,12 +315,16 @@ void uct_eesp_rma_cancel(uct_eesp_rma_ep_t *rma, ucs_status_t status);
 /* rma_serve.c */
 void uct_eesp_rma_handle_request(uct_eesp_iface_t *iface,
                                  const uct_eesp_rma_message_t *message);
-/* NULL, once told: it has not introduced itself. */
-uct_eesp_rma_peer_t *uct_eesp_rma_peer(uct_eesp_iface_t *iface,
-                                       const struct eesp_opened *opened);
 void uct_eesp_rma_refuse(uct_eesp_rma_peer_t *peer, uint32_t token,
                          uint64_t number, ucs_status_t status,
                          const struct eesp_opened *opened);
+
+/* rma_peer.c */
+void uct_eesp_rma_hello(uct_eesp_iface_t *iface,
+                        const uct_eesp_rma_message_t *message);
+/* NULL, once told: it has not introduced itself, or is at no endpoint's end. */
+uct_eesp_rma_peer_t *uct_eesp_rma_peer(uct_eesp_iface_t *iface,
+                                       const struct eesp_opened *opened);
 void uct_eesp_rma_peer_visit(uct_eesp_rma_peer_t *peer);
 void uct_eesp_rma_peer_later(uct_eesp_rma_peer_t *peer);
 /* Nothing more goes there: it is closed by the next round of progress. */

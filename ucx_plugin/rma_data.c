@@ -25,12 +25,6 @@ ucs_status_t uct_eesp_rma_send_packet(uct_eesp_ep_t *ep, const void *data,
 
 /* ---- Where to -------------------------------------------------------------- */
 
-static uint64_t uct_eesp_rma_cursor_index(uint64_t incarnation,
-                                          uint16_t session)
-{
-    return incarnation ^ (session * 0x9e3779b97f4a7c15ul);
-}
-
 void uct_eesp_rma_cursor_set(uct_eesp_iface_t *iface,
                              const struct eesp_opened *opened,
                              const uct_eesp_rma_cursor_t *cursor)
@@ -40,8 +34,8 @@ void uct_eesp_rma_cursor_set(uct_eesp_iface_t *iface,
     int ret;
 
     iter = kh_put(uct_eesp_rma_cursor, cursors,
-                  uct_eesp_rma_cursor_index(opened->incarnation,
-                                            opened->session_id), &ret);
+                  uct_eesp_rma_sender(opened->incarnation, opened->session_id),
+                  &ret);
     if (ret < 0) {
         ucs_fatal("eesp: no memory to receive data");
     }
@@ -59,8 +53,7 @@ uct_eesp_rma_cursor_find(uct_eesp_iface_t *iface,
     khiter_t iter;
 
     iter = kh_get(uct_eesp_rma_cursor, cursors,
-                  uct_eesp_rma_cursor_index(header->incarnation,
-                                            header->session_id));
+                  uct_eesp_rma_sender(header->incarnation, header->session_id));
     if (iter == kh_end(cursors)) {
         return NULL;
     }

@@ -10,8 +10,6 @@
 
 #include "bytes.h"
 
-#define UCT_EESP_RMA_TELL 8
-
 static void uct_eesp_rma_complete(ucs_queue_head_t *done)
 {
     uct_completion_t *comp;
