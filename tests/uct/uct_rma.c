@@ -110,7 +110,7 @@ void group_rma_order(void)
     if (!rma_open(UCT_MD_MEM_ACCESS_ALL))
         return;
     for (unsigned i = 0; i < 300; i++) {
-        size_t n = sizes[i % 3];
+        size_t n = fitting(sizes[i % 3]);
         uct_iov_t iov = {.buffer = local, .length = n, .memh = local_memh,
                          .count = 1};
         uct_completion_t comp = COMPLETION;
@@ -139,11 +139,9 @@ struct talk {
     uct_rkey_bundle_t rkey;
     uint8_t *theirs, *mine; /* lower half: read, upper: written */
     uct_completion_t get, put[4];
-    size_t at; /* of puts, piece after piece */
+    size_t piece, at; /* of puts, piece after piece */
     unsigned said, puts;
 };
-
-enum { PIECE = SIZE / 2 / 64 };
 
 static void talk_start(struct talk *talk, int i, uct_mem_h memh_)
 {
@@ -151,8 +149,11 @@ static void talk_start(struct talk *talk, int i, uct_mem_h memh_)
 
     check_ok(uct_md_mkey_pack(places[!i].md, memh_, packed));
     check_ok(uct_rkey_unpack(component, packed, &talk->rkey));
-    talk->get  = (uct_completion_t){.func = done_call};
-    talk->said = 0;
+    talk->get   = (uct_completion_t){.func = done_call};
+    talk->said  = 0;
+    talk->piece = SIZE / 2 / 64;
+    while (talk->piece > longest(ZCOPY, 0))
+        talk->piece /= 2;
     for (int k = 0; k < 4; k++)
         talk->put[k] = talk->get;
 }
@@ -172,7 +173,7 @@ static void talk_on(struct talk *talk)
         if (talk->put[k].count != 0)
             continue;
         iov.buffer   = talk->mine + talk->at;
-        iov.length   = PIECE;
+        iov.length   = talk->piece;
         talk->put[k] = (uct_completion_t)COMPLETION;
         if (uct_ep_put_zcopy(talk->ep, &iov, 1,
                              (uintptr_t)talk->theirs + SIZE / 2 + talk->at,
@@ -181,7 +182,7 @@ static void talk_on(struct talk *talk)
             talk->put[k].count = 0;
             break;
         }
-        talk->at = (talk->at + PIECE) % (SIZE / 2);
+        talk->at = (talk->at + talk->piece) % (SIZE / 2);
         talk->puts++;
         progress_all();
     }
@@ -194,6 +195,7 @@ static void talk_on(struct talk *talk)
 void group_rma_both(void)
 {
     struct talk talks[2];
+    unsigned enough;
     uct_mem_h mine;
     uct_ep_h back;
 
@@ -208,8 +210,9 @@ void group_rma_both(void)
     pattern_fill(local, SIZE / 2, 5);
     talk_start(&talks[0], 0, memh);
     talk_start(&talks[1], 1, mine);
-    for (unsigned round = 0; talks[0].puts < 100 || talks[1].puts < 100;
-         round++) {
+    enough = SIZE / 2 / talks[0].piece + 36;
+    for (unsigned round = 0;
+         talks[0].puts < enough || talks[1].puts < enough; round++) {
         talk_on(&talks[round % 2]);
         progress_all();
     }

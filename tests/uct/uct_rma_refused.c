@@ -72,7 +72,7 @@ void group_refused(void)
     if (!rma_open(UCT_MD_MEM_ACCESS_ALL))
         return;
     for (unsigned i = 0; i < 4; i++) {
-        size_t n = sizes[i];
+        size_t n = fitting(sizes[i]);
 
         refused(n, SIZE - n + 8, rkey.rkey);  /* ends outside */
         refused(n, (size_t)-8, rkey.rkey);    /* begins outside */
@@ -94,19 +94,19 @@ void group_refused(void)
     check_untouched();
 
     /* After all that the endpoint still works. */
-    pattern_fill(local, 5000, 3);
-    check_ok(put(ZCOPY, 5000, 0, rkey.rkey));
-    pattern_check(window(), 5000, 3);
-    memset(window(), 0xa5, 5000);
+    pattern_fill(local, 3000, 3);
+    check_ok(put(ZCOPY, 3000, 0, rkey.rkey));
+    pattern_check(window(), 3000, 3);
+    memset(window(), 0xa5, 3000);
 
     /* A region that is gone, and one of other rights. */
     check_ok(uct_md_mem_dereg(places[1].md, memh));
     memh = NULL;
     refused(8, 0, rkey.rkey);
-    refused(60000, 0, rkey.rkey);
+    refused(fitting(60000), 0, rkey.rkey);
     check_ok(uct_rkey_release(component, &rkey));
     open_window(UCT_MD_MEM_ACCESS_REMOTE_GET);
-    refused_put(5000, 0, rkey.rkey);
+    refused_put(fitting(5000), 0, rkey.rkey);
     refused_put(8, 0, rkey.rkey);
     check_ok(get(ZCOPY, 5000, 0, rkey.rkey));
     close_window();

@@ -185,3 +185,10 @@ size_t longest(enum kind kind, int is_get)
 
     return max < SIZE ? max : SIZE;
 }
+
+size_t fitting(size_t n)
+{
+    size_t max = longest(ZCOPY, 0);
+
+    return n < max ? n : max;
+}

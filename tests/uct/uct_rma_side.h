@@ -64,5 +64,7 @@ ucs_status_t iface_flush(void);
 ucs_status_t put(enum kind kind, size_t n, size_t offset, uct_rkey_t key);
 ucs_status_t get(enum kind kind, size_t n, size_t offset, uct_rkey_t key);
 size_t longest(enum kind kind, int is_get);
+/* So many bytes, or as many as one put can have. */
+size_t fitting(size_t n);
 
 #endif

@@ -181,6 +181,8 @@ void side_close(struct side *side)
 {
     uct_iface_progress_disable(side->iface,
                                UCT_PROGRESS_SEND | UCT_PROGRESS_RECV);
+    while (side->num_partners > 0)
+        uct_ep_destroy(side->partners[--side->num_partners]);
     uct_iface_close(side->iface);
     free(side->data);
 }
@@ -211,11 +213,57 @@ ucs_status_t side_try_connect(const struct side *from,
     return uct_ep_create(&params, ep_p);
 }
 
-uct_ep_h side_connect(const struct side *from, const struct side *to)
+int side_is_p2p(const struct side *side)
+{
+    return (side->attr.cap.flags & UCT_IFACE_FLAG_CONNECT_TO_EP) != 0;
+}
+
+uct_ep_h side_begin(const struct side *side, struct address *address)
+{
+    uct_ep_params_t params = {
+        .field_mask = UCT_EP_PARAM_FIELD_IFACE,
+        .iface      = side->iface,
+    };
+    uct_ep_h ep;
+
+    check(side->attr.ep_addr_len <= sizeof(address->iface), "%zu bytes",
+          side->attr.ep_addr_len);
+    check_ok(uct_ep_create(&params, &ep));
+    memset(address, 0, sizeof(*address));
+    check_ok(uct_iface_get_device_address(side->iface,
+                                          (void *)address->device));
+    check_ok(uct_ep_get_address(ep, (void *)address->iface));
+    return ep;
+}
+
+void side_join(uct_ep_h ep, const struct address *other)
+{
+    check_ok(uct_ep_connect_to_ep(ep, (const void *)other->device,
+                                  (const void *)other->iface));
+}
+
+/* The other end is of nobody's use but to be there. */
+static uct_ep_h connect_pair(const struct side *from, struct side *to)
+{
+    struct address addresses[2];
+    uct_ep_h ep, partner;
+
+    check(to->num_partners < PARTNERS, "too many partners");
+    ep      = side_begin(from, &addresses[0]);
+    partner = side_begin(to, &addresses[1]);
+    side_join(partner, &addresses[0]);
+    side_join(ep, &addresses[1]);
+    to->partners[to->num_partners++] = partner;
+    return ep;
+}
+
+uct_ep_h side_connect(const struct side *from, struct side *to)
 {
     struct address address;
     uct_ep_h ep;
 
+    if (side_is_p2p(from))
+        return connect_pair(from, to);
     side_address(to, &address);
     check(uct_iface_is_reachable(from->iface, (void *)address.device,
                                  (void *)address.iface),

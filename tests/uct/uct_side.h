@@ -39,6 +39,8 @@ struct side_options {
     size_t align_offset;
 };
 
+enum { PARTNERS = 16 };
+
 struct side {
     struct place *place;
     uct_iface_h iface;
@@ -50,6 +52,9 @@ struct side {
     uint8_t *data; /* of the last message */
     size_t length;
     unsigned errors; /* calls of the error handler */
+    /* Other ends of endpoints to here, where there must be some. */
+    uct_ep_h partners[PARTNERS];
+    unsigned num_partners;
 };
 
 #define SIDE_AM 5 /* the active-message id that sides listen to */
@@ -61,14 +66,19 @@ ucs_status_t side_try_iface(struct side *side, struct place *place,
                             const struct side_options *options);
 void side_close(struct side *side);
 
-/* The addresses as they travel, and endpoints by them. */
+/* The addresses as they travel, and endpoints by them. Over lowers that connect
+ * endpoint to endpoint (side_is_p2p()), each end is begun, and joined by the
+ * address of the other; side_connect() does both. */
 struct address {
     uint8_t device[64], iface[64];
 };
 void side_address(const struct side *side, struct address *address);
 ucs_status_t side_try_connect(const struct side *from,
                               const struct address *to, uct_ep_h *ep_p);
-uct_ep_h side_connect(const struct side *from, const struct side *to);
+int side_is_p2p(const struct side *side);
+uct_ep_h side_begin(const struct side *side, struct address *address);
+void side_join(uct_ep_h ep, const struct address *other);
+uct_ep_h side_connect(const struct side *from, struct side *to);
 
 /* Sends n bytes, as soon as there is room, of the pattern of this seed. */
 void side_send(uct_ep_h ep, size_t n, uint64_t seed);
