@@ -2,27 +2,33 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # one-guest.sh: what rdma.sh runs inside a guest: jobs over the RDMA device, with
-# eesp as the only transport and rc or ud below it. RDMA_LONG=1 is all of
-# mpi_check, with 2 and 4 ranks over each.
+# eesp as the only transport and rc or ud below it, also with UCX_EESP_RMA.
+# RDMA_LONG=1 is all of mpi_check, with 2 and 4 ranks over each, and all that
+# uct_check has for memory access.
 #
 # shellcheck source=tests/lib/common.sh
 . "$(dirname "$0")/../lib/common.sh"
 
 program=$top_builddir/tests/mpi/stage_check
+uct_check=$top_builddir/tests/uct/uct_check
 keyring=$work/keyring.jwks
 RUN_TIMEOUT=100
 RUN_NET_DEVICES=all
 
-# over LOWER: settings of a job.
+# over LOWER: settings of a job; `rma` is that of UCX_EESP_RMA.
+rma=n
 over() {
     env=(UCX_TLS=eesp UCX_EESP_LOWER="$1" UCX_EESP_KEYRING="$keyring"
-        UCX_IB_GID_INDEX=1 UCX_UD_VERBS_ETH_DGID_CHECK=n)
+        UCX_IB_GID_INDEX=1 UCX_UD_VERBS_ETH_DGID_CHECK=n UCX_EESP_RMA="$rma")
+    settings=$1
+    [ $rma = n ] || settings+=" with RMA"
 }
 
 # check LOWER NP GROUP...
 check() {
-    local name="mpi_check over $1, $2 ranks: ${*:3}" env status
+    local name env settings status
     over "$1"
+    name="mpi_check over $settings, $2 ranks: ${*:3}"
     run_mpi "$2" UCX_LOG_LEVEL=info "${env[@]}" -- "$MPI_CHECK" "${@:3}"
     status=$?
     if [ $status -ne 0 ]; then
@@ -31,6 +37,8 @@ check() {
         not_ok "$name" "mpi_check did not say that all is well"
     elif [ "$(lanes)" != "eesp/$device" ]; then
         not_ok "$name" "lanes are $(lanes | tr '\n' ' '), not eesp/$device"
+    elif [ $rma = y ] && ! grep -qh "ep_cfg.* rma(eesp/$device)" "$out" "$err"; then
+        not_ok "$name" "no lane for memory access"
     else
         ok "$name"
     fi
@@ -47,8 +55,9 @@ listens() {
 
 # perf LOWER TEST SIZE COUNT
 perf() {
-    local name="ucx_perftest $2 of $3 over $1" env server status
+    local name env settings server status
     over "$1"
+    name="ucx_perftest $2 of $3 over $settings"
     env+=(LD_PRELOAD="$EESP_PLUGIN")
     timeout -k 5 50 env "${env[@]}" ucx_perftest -t "$2" -s "$3" -n "$4" -w 5 \
         >"$work/server" 2>&1 &
@@ -71,9 +80,25 @@ perf() {
     fi
 }
 
+# group LOWER GROUP...: of uct_check, whose limits for a peer that is dead are
+# shortened. rxe takes a retry count of 7 for no limit.
+group() {
+    local part env settings status
+    over "$1"
+    env+=(LD_PRELOAD="$EESP_PLUGIN" UCX_HANDLE_ERRORS=none UCX_UD_TIMEOUT=10s
+        UCX_RC_TIMEOUT=0.2s UCX_RC_RETRY_COUNT=3)
+    for part in "${@:2}"; do
+        env "${env[@]}" "$uct_check" "$part" >"$out" 2>"$err"
+        status=$?
+        [ $status -eq 0 ] && grep -q '^uct_check: ok' "$out" &&
+            { [ "$part" = rma_event ] || ! grep -q '^skipped' "$out"; }
+        report $? "uct_check $part over $settings" "exit status $status"
+    done
+}
+
 # killed LOWER: mpirun tells of the death, no rank hangs on the device.
 killed() {
-    local name="a rank is killed over $1" env job start status
+    local name="a rank is killed over $1" env settings job start status
     rm -rf "$work/ranks"
     mkdir "$work/ranks"
     over "$1"
@@ -101,17 +126,19 @@ killed() {
     fi
 }
 
-# gone LOWER: nothing but the device can tell the client that its server died.
-# The limits of RC and UD, minutes by default, are shortened.
+# gone LOWER TEST: nothing but the device can tell the client that its server
+# died. The limits of RC and UD, minutes by default, are shortened.
 gone() {
-    local name="a server is killed over $1" env server client start status
+    local name env settings server client start status
     over "$1"
-    env+=(LD_PRELOAD="$EESP_PLUGIN" UCX_UD_TIMEOUT=10s UCX_RC_TIMEOUT=0.2s)
-    env "${env[@]}" ucx_perftest -e -t tag_bw -s 3000 -n 100000000 \
+    name="a server of $2 is killed over $settings"
+    env+=(LD_PRELOAD="$EESP_PLUGIN" UCX_UD_TIMEOUT=10s UCX_RC_TIMEOUT=0.2s
+        UCX_RC_RETRY_COUNT=3 UCX_KEEPALIVE_INTERVAL=2s)
+    env "${env[@]}" ucx_perftest -e -t "$2" -s 3000 -n 100000000 \
         >"$work/server" 2>&1 &
     server=$!
     listens $server
-    timeout -k 5 90 env "${env[@]}" ucx_perftest 127.0.0.1 -e -t tag_bw -s 3000 \
+    timeout -k 5 90 env "${env[@]}" ucx_perftest 127.0.0.1 -e -t "$2" -s 3000 \
         -n 100000000 -f >"$out" 2>"$err" &
     client=$!
     sleep 8
@@ -142,9 +169,29 @@ for lower in rc_verbs ud_verbs; do
             perf $lower $test 65536 20
             perf $lower $test 1048576 5
         done
+        rma=y
+        check $lower 2
+        check $lower 4 rma
+        for test in ucp_put_lat ucp_put_bw ucp_get ucp_add ucp_fadd tag_bw; do
+            perf $lower $test 8 100
+            case $test in
+            ucp_*add) continue ;;
+            esac
+            perf $lower $test 65536 20
+            perf $lower $test 1048576 5
+        done
+        group $lower put get rma_many rma_order rma_both rma_event atomics \
+            refused invalidated cancelled killed
+        gone $lower ucp_get
+        rma=n
     else
-        # rma over ud stands still now and then where the host is busy.
-        [ $lower = ud_verbs ] || check $lower 2 rma
+        check $lower 2 rma
+        rma=y
+        check $lower 2 rma
+        perf $lower ucp_put_lat 8 50
+        perf $lower ucp_get 65536 10
+        group $lower put refused killed
+        rma=n
         check $lower 2 allreduce
         check $lower 4 bcast
         perf $lower tag_lat 8 50
@@ -152,7 +199,7 @@ for lower in rc_verbs ud_verbs; do
         perf $lower ucp_am_bw 3000 20
     fi
     killed $lower
-    [ -z "${RDMA_LONG:-}" ] || gone $lower
+    [ -z "${RDMA_LONG:-}" ] || gone $lower tag_bw
 done
 [ -n "${RDMA_LONG:-}" ] ||
     echo "### SHORT RUN: RDMA_LONG=1 runs all of mpi_check and more of ucx_perftest"
