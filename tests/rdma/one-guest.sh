@@ -180,8 +180,8 @@ for lower in rc_verbs ud_verbs; do
             perf $lower $test 65536 20
             perf $lower $test 1048576 5
         done
-        group $lower put get rma_many rma_order rma_both rma_event atomics \
-            refused invalidated cancelled killed
+        group $lower put get rma_many rma_order rma_both rma_pairs rma_event \
+            atomics refused invalidated cancelled killed
         gone $lower ucp_get
         rma=n
     else
@@ -190,7 +190,7 @@ for lower in rc_verbs ud_verbs; do
         check $lower 2 rma
         perf $lower ucp_put_lat 8 50
         perf $lower ucp_get 65536 10
-        group $lower put refused killed
+        group $lower put rma_pairs refused killed
         rma=n
         check $lower 2 allreduce
         check $lower 4 bcast

@@ -108,8 +108,8 @@ uct_cases() {
 rma_cases() {
     local lower part
     for lower in tcp posix sysv; do
-        for part in put get rma_many rma_order rma_both rma_event atomics refused \
-            invalidated cancelled killed processes short flush pending purge event \
+        for part in put get rma_many rma_order rma_both rma_pairs rma_event \
+            atomics refused invalidated cancelled killed processes short flush pending purge event \
             event_send several; do
             group $lower $part UCX_EESP_RMA=y
         done

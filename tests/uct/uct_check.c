@@ -96,6 +96,7 @@ int main(int argc, char **argv)
         {"rma_many", group_rma_many},
         {"rma_order", group_rma_order},
         {"rma_both", group_rma_both},
+        {"rma_pairs", group_rma_pairs},
         {"rma_event", group_rma_event},
         {"atomics", group_atomics},
         {"refused", group_refused},

@@ -39,6 +39,7 @@ void group_get(void);
 void group_rma_many(void);
 void group_rma_order(void);
 void group_rma_both(void);
+void group_rma_pairs(void);
 void group_rma_event(void);
 void group_atomics(void);
 void group_refused(void);

@@ -51,6 +51,28 @@ void group_cancelled(void)
     rma_close();
 }
 
+/* Two endpoints to one target: what is asked over one of them is answered whether
+ * there is the other or not. */
+void group_rma_pairs(void)
+{
+    uct_ep_h first, second;
+
+    if (!rma_open(UCT_MD_MEM_ACCESS_ALL))
+        return;
+    first = ep;
+    ep = second = side_connect(&from, &to);
+    for (unsigned i = 0; i < 3; i++) {
+        stage("get %u of two endpoints", i);
+        pattern_fill(window(), 5000, i);
+        check_ok(get(ZCOPY, 5000, 0, rkey.rkey));
+        pattern_check(local, 5000, i);
+        ep = i == 0 ? first : second;
+        if (i == 1)
+            uct_ep_destroy(first);
+    }
+    rma_close();
+}
+
 static void arm(const struct side *side)
 {
     while (uct_iface_event_arm(side->iface, UCT_EVENT_RECV |
