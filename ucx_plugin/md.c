@@ -97,8 +97,8 @@ ucs_config_field_t uct_eesp_md_config_table[] = {
 
     {"RMA", "n",
      "Serve put, get and atomics, as sealed messages whose data is opened where\n"
-     "it belongs. Without, UCP emulates them by active messages. Over posix,\n"
-     "sysv and tcp; the same on all hosts.",
+     "it belongs. Without, UCP emulates them by active messages. Over all\n"
+     "lowers but self; the same on all hosts.",
      ucs_offsetof(uct_eesp_md_config_t, rma), UCS_CONFIG_TYPE_BOOL},
 
     {NULL}
