@@ -59,29 +59,23 @@ uct_eesp_send_add(uct_eesp_send_t *send, const void *data, size_t length)
 }
 
 /*
- * Where to seal. The lines of a segment in shared memory are in the cache of
- * the core that opened its last packet, and AES would wait for each: a long
- * packet is sealed into memory of our own and copied in whole lines, which
- * need not be fetched. A short one takes no longer than the fetch of its lines.
+ * The lines of a segment in shared memory are in the cache of the core that
+ * opened its last packet. Asked for together, the first ones come while the key
+ * is looked up and under AES; the CPU fetches further ones ahead of the stores.
  */
-static UCS_F_ALWAYS_INLINE void *
-uct_eesp_pack_where(const uct_eesp_iface_t *iface, const uct_eesp_send_t *send,
-                    void *dest)
+static UCS_F_ALWAYS_INLINE void
+uct_eesp_pack_prefetch(const uct_eesp_iface_t *iface,
+                       const uct_eesp_send_t *send, void *dest)
 {
     size_t i, length;
 
-    if (iface->sealed == NULL) {
-        return dest;
+    if (iface->lower_shm) {
+        length = ucs_min(send->length + uct_eesp_iface_md(iface)->overhead,
+                         UCT_EESP_TX_PREFETCH_MAX);
+        for (i = 0; i < length; i += UCS_SYS_CACHE_LINE_SIZE) {
+            __builtin_prefetch(UCS_PTR_BYTE_OFFSET(dest, i), 1, 3);
+        }
     }
-    if (send->length >= UCT_EESP_COPY_MIN) {
-        return iface->sealed;
-    }
-
-    length = send->length + uct_eesp_iface_md(iface)->overhead;
-    for (i = 0; i < length; i += UCS_SYS_CACHE_LINE_SIZE) {
-        __builtin_prefetch(UCS_PTR_BYTE_OFFSET(dest, i), 1, 3);
-    }
-    return dest;
 }
 
 /*
@@ -93,16 +87,13 @@ static size_t uct_eesp_pack_sealed(void *dest, void *arg)
 {
     uct_eesp_send_t *send   = arg;
     uct_eesp_iface_t *iface = uct_eesp_ep_iface(send->ep);
-    void *packet            = uct_eesp_pack_where(iface, send, dest);
     size_t length           = 0;
 
+    uct_eesp_pack_prefetch(iface, send, dest);
     send->error = eesp_seal(iface->lane, &send->channel->destination, send->iov,
-                            send->iovcnt, packet, iface->max_packet, &length);
+                            send->iovcnt, dest, iface->max_packet, &length);
     if (ucs_unlikely(send->error != EESP_OK)) {
         return 0;
-    }
-    if (packet != dest) {
-        memcpy(dest, packet, length);
     }
     send->channel->last = eesp_lane_sequence(iface->lane);
     return length;

@@ -353,8 +353,7 @@ typedef struct uct_eesp_iface {
     size_t                    max_inline;  /* payload whose packet fits into an
                                               element of the lower's FIFO */
     uint8_t                  *scratch;     /* header and packed data, private */
-    uint8_t                  *sealed;      /* long packets for segments in shared
-                                              memory; NULL: lower has none */
+    int                       lower_shm;   /* segments are in shared memory */
     size_t                    rx_front;    /* bytes before data in an element */
     size_t                    rx_headroom;
     ucs_mpool_t               rx_mp;
@@ -390,10 +389,10 @@ extern ucs_config_field_t uct_eesp_iface_config_table[];
 /* What is sent over tcp, and what every peer's interface takes at least. */
 #define UCT_EESP_SEG_DEFAULT 65536
 
-/* Over shared memory: shorter payloads are sealed where they go, and of a
- * packet as much is fetched before it is opened. bench/segments. */
-#define UCT_EESP_COPY_MIN     2048
-#define UCT_EESP_PREFETCH_MAX 16384
+/* Over shared memory, so many bytes of a packet are fetched before it is sealed
+ * and opened. bench/segments. */
+#define UCT_EESP_TX_PREFETCH_MAX 2048
+#define UCT_EESP_RX_PREFETCH_MAX 16384
 
 #define UCT_EESP_INLINE_MAX   256 /* bytes of a packet */
 
@@ -469,8 +468,8 @@ uct_eesp_rx_prefetch(const uct_eesp_iface_t *iface, const void *packet,
 {
     size_t i;
 
-    if (iface->sealed != NULL) {
-        length = ucs_min(length, UCT_EESP_PREFETCH_MAX);
+    if (iface->lower_shm) {
+        length = ucs_min(length, UCT_EESP_RX_PREFETCH_MAX);
         for (i = 0; i < length; i += UCS_SYS_CACHE_LINE_SIZE) {
             __builtin_prefetch(UCS_PTR_BYTE_OFFSET(packet, i), 0, 3);
         }
