@@ -60,8 +60,8 @@ uct_eesp_send_add(uct_eesp_send_t *send, const void *data, size_t length)
 
 /*
  * The lines of a segment in shared memory are in the cache of the core that
- * opened its last packet. Asked for together, the first ones come while the key
- * is looked up and under AES; the CPU fetches further ones ahead of the stores.
+ * opened its last packet. Asked for together they come while the key is looked
+ * up and under AES. (Long packets: place.h.)
  */
 static UCS_F_ALWAYS_INLINE void
 uct_eesp_pack_prefetch(const uct_eesp_iface_t *iface,
@@ -69,13 +69,32 @@ uct_eesp_pack_prefetch(const uct_eesp_iface_t *iface,
 {
     size_t i, length;
 
-    if (iface->lower_shm) {
-        length = ucs_min(send->length + uct_eesp_iface_md(iface)->overhead,
-                         UCT_EESP_TX_PREFETCH_MAX);
+    if (iface->beside != NULL) {
+        length = send->length + uct_eesp_iface_md(iface)->overhead;
         for (i = 0; i < length; i += UCS_SYS_CACHE_LINE_SIZE) {
             __builtin_prefetch(UCS_PTR_BYTE_OFFSET(dest, i), 1, 3);
         }
     }
+}
+
+static size_t uct_eesp_pack_placed(uct_eesp_iface_t *iface,
+                                   uct_eesp_send_t *send, void *dest)
+{
+    uct_eesp_place_t *place  = &send->channel->place;
+    uct_eesp_place_way_t way = uct_eesp_place_choose(place);
+    void *packet             = way == UCT_EESP_PLACE_BESIDE ? iface->beside :
+                                                              dest;
+    uint64_t start           = ucs_arch_read_hres_clock();
+    size_t length            = 0;
+
+    send->error = eesp_seal(iface->lane, &send->channel->destination, send->iov,
+                            send->iovcnt, packet, iface->max_packet, &length);
+    if (packet != dest) {
+        memcpy(dest, packet, length);
+    }
+    uct_eesp_place_took(place, way, ucs_arch_read_hres_clock() - start,
+                        send->length);
+    return length;
 }
 
 /*
@@ -89,9 +108,14 @@ static size_t uct_eesp_pack_sealed(void *dest, void *arg)
     uct_eesp_iface_t *iface = uct_eesp_ep_iface(send->ep);
     size_t length           = 0;
 
-    uct_eesp_pack_prefetch(iface, send, dest);
-    send->error = eesp_seal(iface->lane, &send->channel->destination, send->iov,
-                            send->iovcnt, dest, iface->max_packet, &length);
+    if ((iface->beside != NULL) && (send->length >= UCT_EESP_PLACE_MIN)) {
+        length = uct_eesp_pack_placed(iface, send, dest);
+    } else {
+        uct_eesp_pack_prefetch(iface, send, dest);
+        send->error = eesp_seal(iface->lane, &send->channel->destination,
+                                send->iov, send->iovcnt, dest,
+                                iface->max_packet, &length);
+    }
     if (ucs_unlikely(send->error != EESP_OK)) {
         return 0;
     }

@@ -256,7 +256,7 @@ static void uct_eesp_iface_clear(uct_eesp_iface_t *iface)
     iface->lane         = NULL;
     iface->ring         = NULL;
     iface->scratch      = NULL;
-    iface->lower_shm    = 0;
+    iface->beside       = NULL;
     iface->max_inline   = 0;
     iface->rma          = NULL;
     iface->sessions     = NULL;
@@ -297,6 +297,7 @@ static void uct_eesp_iface_release(uct_eesp_iface_t *iface)
     eesp_lane_destroy(iface->lane);
     uct_eesp_ring_put(uct_eesp_iface_md(iface), iface->ring);
     ucs_free(iface->scratch);
+    ucs_free(iface->beside);
     ucs_free(iface->sessions);
     kh_destroy_inplace(uct_eesp_ep, &iface->by_lower);
     kh_destroy_inplace(uct_eesp_incarnation, &iface->known);
@@ -360,8 +361,11 @@ static ucs_status_t uct_eesp_iface_fill(uct_eesp_iface_t *iface,
         return UCS_ERR_NO_MEMORY;
     }
     if (iface->lower_dev->resource.dev_type == UCT_DEVICE_TYPE_SHM) {
-        iface->lower_shm  = 1;
+        iface->beside     = ucs_malloc(iface->max_packet, "eesp beside");
         iface->max_inline = uct_eesp_iface_max_inline(iface);
+        if (iface->beside == NULL) {
+            return UCS_ERR_NO_MEMORY;
+        }
     }
     status = uct_eesp_rx_init(iface, params);
     return ((status == UCS_OK) && uct_eesp_iface_does_rma(iface)) ?

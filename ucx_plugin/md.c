@@ -95,7 +95,7 @@ ucs_config_field_t uct_eesp_md_config_table[] = {
      ucs_offsetof(uct_eesp_md_config_t, reload_interval),
      UCS_CONFIG_TYPE_TIME},
 
-    {"RMA", "n",
+    {"RMA", "y",
      "Serve put, get and atomics, as sealed messages whose data is opened where\n"
      "it belongs. Without, UCP emulates them by active messages. Over all\n"
      "lowers but self; the same on all hosts.",

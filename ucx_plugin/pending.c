@@ -136,9 +136,11 @@ void uct_eesp_channel_init(uct_eesp_channel_t *channel, uct_eesp_ep_t *ep)
     ucs_queue_head_init(&channel->pending);
     channel->ep              = ep;
     channel->last            = 0;
+    channel->place           = (uct_eesp_place_t){.count = 0};
     channel->lower_req_added = 0;
     channel->dispatching     = 0;
     channel->announced       = NULL;
+    channel->announced_token = 0;
 }
 
 static void uct_eesp_pending_lost(uct_pending_req_t *req, void *arg)

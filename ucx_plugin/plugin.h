@@ -41,6 +41,7 @@
 #include <uct/base/uct_md.h>
 
 #include "eesp.h"
+#include "place.h"
 #include "../src/source/source.h"
 
 /*
@@ -353,7 +354,8 @@ typedef struct uct_eesp_iface {
     size_t                    max_inline;  /* payload whose packet fits into an
                                               element of the lower's FIFO */
     uint8_t                  *scratch;     /* header and packed data, private */
-    int                       lower_shm;   /* segments are in shared memory */
+    uint8_t                  *beside;      /* place.h; NULL: the lower's segments
+                                              are not in shared memory */
     size_t                    rx_front;    /* bytes before data in an element */
     size_t                    rx_headroom;
     ucs_mpool_t               rx_mp;
@@ -389,10 +391,10 @@ extern ucs_config_field_t uct_eesp_iface_config_table[];
 /* What is sent over tcp, and what every peer's interface takes at least. */
 #define UCT_EESP_SEG_DEFAULT 65536
 
-/* Over shared memory, so many bytes of a packet are fetched before it is sealed
- * and opened. bench/segments. */
-#define UCT_EESP_TX_PREFETCH_MAX 2048
-#define UCT_EESP_RX_PREFETCH_MAX 16384
+/* Over shared memory: shorter payloads are sealed where they go, and of a
+ * packet as much is fetched before it is opened. bench/segments. */
+#define UCT_EESP_PLACE_MIN    2048
+#define UCT_EESP_PREFETCH_MAX 16384
 
 #define UCT_EESP_INLINE_MAX   256 /* bytes of a packet */
 
@@ -468,8 +470,8 @@ uct_eesp_rx_prefetch(const uct_eesp_iface_t *iface, const void *packet,
 {
     size_t i;
 
-    if (iface->lower_shm) {
-        length = ucs_min(length, UCT_EESP_RX_PREFETCH_MAX);
+    if (iface->beside != NULL) {
+        length = ucs_min(length, UCT_EESP_PREFETCH_MAX);
         for (i = 0; i < length; i += UCS_SYS_CACHE_LINE_SIZE) {
             __builtin_prefetch(UCS_PTR_BYTE_OFFSET(packet, i), 0, 3);
         }
@@ -488,12 +490,14 @@ typedef struct uct_eesp_channel {
     struct uct_eesp_ep     *ep;
     struct eesp_destination destination;
     uint64_t                last;     /* sequence number of the last message */
+    uct_eesp_place_t        place;    /* where its long packets are sealed */
     /* Own pending queue: the lower holds one request for all of it. */
     ucs_queue_head_t        pending;
     uct_pending_req_t       lower_req;
     int                     lower_req_added;
     int                     dispatching;
-    const void             *announced; /* whose data packets the peer expects */
+    const void             *announced; /* whose data packets the peer expects, */
+    uint32_t                announced_token; /* rma_job.c: for which endpoint */
 } uct_eesp_channel_t;
 
 typedef struct uct_eesp_ep {

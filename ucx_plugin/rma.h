@@ -30,7 +30,7 @@
  *       ACK        -
  *       VALUE      .. value 8
  *       DATA       .. data, all of it
- *       STREAM     .. offset 8: data packets follow
+ *       STREAM     .. offset 8: data packets follow, and those of the next gets
  *       REFUSED    .. first 8: requests from there to number, by status
  *
  * token names the requester's endpoint. Data packets come under other ids of
@@ -73,14 +73,18 @@ enum {
 #define UCT_EESP_RMA_ATOMIC_LEN (UCT_EESP_RMA_REQUEST + 24)
 #define UCT_EESP_RMA_MESSAGE_MAX UCT_EESP_RMA_ATOMIC_LEN
 
-/* Flags: PUT wants an acknowledgement, GET a reply in one piece. ATOMIC has
- * operation 1 | bytes 1 | whether it fetches 1. */
-#define UCT_EESP_RMA_FLAG_ACK   1
-#define UCT_EESP_RMA_FLAG_PIECE 1
+/* Flags: PUT wants an acknowledgement, GET a reply in one piece or, before its
+ * data, a STREAM. ATOMIC has operation 1 | bytes 1 | whether it fetches 1. */
+#define UCT_EESP_RMA_FLAG_ACK      1
+#define UCT_EESP_RMA_FLAG_PIECE    1
+#define UCT_EESP_RMA_FLAG_ANNOUNCE 2
 #define UCT_EESP_RMA_CSWAP      UCT_ATOMIC_OP_LAST
 
 /* See uct_eesp_rma_max_copy(). */
 #define UCT_EESP_RMA_COPY_MAX 2048
+
+/* Bytes of the first data packet of a get that is alone: uct_eesp_rma_job_chunk() */
+#define UCT_EESP_RMA_OVERLAP 16384u
 
 /* ---- rma_region.c ------------------------------------------------------ */
 
@@ -143,6 +147,8 @@ typedef struct uct_eesp_rma_ep {
     ucs_status_t           refused;    /* of requests without completion, until
                                           a flush reports it */
     ucs_queue_head_t       ops;        /* by number */
+    int                    announce;   /* the next get wants a STREAM, as data */
+    uint64_t               abandoned;  /* of gets up to here may still come */
     ucs_list_link_t        busy;       /* of the interface, if number > acked */
     /* Where the target puts the next data packet, if it is request number: */
     uct_eesp_access_t      cursor;
@@ -156,6 +162,7 @@ typedef struct uct_eesp_rma_job {
     ucs_queue_elem_t  queue;
     uint8_t           type; /* of the message; GET: data of a region */
     int               piece;
+    int               announce; /* GET: the requester wants a STREAM */
     uint32_t          token;
     uint64_t          number;
     uint64_t          first;  /* REFUSED */
@@ -196,6 +203,7 @@ typedef struct uct_eesp_rma_cursor {
     uint8_t           type;  /* CURSOR or STREAM */
     uint32_t          token;
     uint64_t          number;
+    int               next;   /* STREAM: it is done, data is the next get's */
     uct_eesp_access_t access; /* CURSOR */
     uint64_t          offset; /* STREAM */
 } uct_eesp_rma_cursor_t;
@@ -305,9 +313,9 @@ void uct_eesp_rma_handle_reply(uct_eesp_iface_t *iface,
 void *uct_eesp_rma_stream_place(uct_eesp_iface_t *iface,
                                 const uct_eesp_rma_cursor_t *cursor,
                                 size_t length);
-/* They are there. */
+/* They are there: moves the cursor behind them. */
 void uct_eesp_rma_stream_advance(uct_eesp_iface_t *iface,
-                                 const uct_eesp_rma_cursor_t *cursor,
+                                 uct_eesp_rma_cursor_t *cursor,
                                  size_t length);
 /* Whatever waits for replies on this endpoint ends with this status. */
 void uct_eesp_rma_cancel(uct_eesp_rma_ep_t *rma, ucs_status_t status);
@@ -343,6 +351,8 @@ void uct_eesp_rma_owe(uct_eesp_rma_peer_t *peer, uint32_t token,
                       uint64_t number);
 void uct_eesp_rma_jobs_start(uct_eesp_rma_peer_t *peer);
 void uct_eesp_rma_jobs_clear(uct_eesp_rma_peer_t *peer);
+/* The next data packet to it follows nothing. */
+void uct_eesp_rma_unannounce(uct_eesp_rma_peer_t *peer);
 /* Takes its request out of its endpoint's queue. */
 void uct_eesp_rma_withdraw(uct_eesp_rma_peer_t *peer);
 void uct_eesp_rma_later(uct_eesp_iface_t *iface);

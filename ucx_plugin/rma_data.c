@@ -155,15 +155,16 @@ static void uct_eesp_rma_arrived(uct_eesp_iface_t *iface,
     uct_eesp_rma_cursor_t was     = *cursor;
     uct_eesp_rma_peer_t *peer;
 
-    cursor->offset         += arrival->length;
-    cursor->access.address += arrival->length;
     if (was.type == UCT_EESP_RMA_STREAM) {
         if (arrival->scratch == NULL) {
-            uct_eesp_rma_stream_advance(iface, &was, arrival->length);
+            uct_eesp_rma_stream_advance(iface, cursor, arrival->length);
+        } else {
+            cursor->offset += arrival->length;
         }
         return;
     }
 
+    cursor->access.address += arrival->length;
     ++cursor->number;
     peer = uct_eesp_rma_peer(iface, opened);
     if ((peer == NULL) || peer->failed) {

@@ -30,20 +30,52 @@ static ucs_status_t uct_eesp_rma_job_post(uct_eesp_rma_peer_t *peer,
                             length > 0 ? 2 : 1);
 }
 
-/* One data packet, after the message that says where it goes. */
+/*
+ * How much the next data packet holds. All in equal parts, as few as there can
+ * be; but over shared memory, where one core seals while another opens, a get
+ * that is alone begins and ends with short ones: nothing else hides the time of
+ * the first and of the last.
+ */
+static size_t uct_eesp_rma_job_chunk(const uct_eesp_rma_peer_t *peer,
+                                     const uct_eesp_rma_job_t *job)
+{
+    size_t chunk = uct_eesp_rma_chunk(peer->iface);
+    size_t parts = ucs_div_round_up(job->length, chunk);
+
+    if ((peer->iface->beside != NULL) && (peer->jobs.ptail == &job->queue.next)) {
+        chunk = ucs_min(chunk, UCT_EESP_RMA_OVERLAP + job->offset);
+        chunk = ucs_min(chunk, ucs_max(UCT_EESP_RMA_OVERLAP, job->length / 2));
+        return job->length - ucs_min(chunk, job->length) <
+               UCT_EESP_RMA_OVERLAP / 2 ?
+               ucs_min(job->length, uct_eesp_rma_chunk(peer->iface)) :
+               ucs_align_down(chunk, 64);
+    }
+    return parts == 1 ? job->length :
+           ucs_min(chunk, ucs_align_up(ucs_div_round_up(job->length, parts), 64));
+}
+
+/*
+ * One data packet. A message says where it goes, unless the requester knows: it
+ * goes behind the last one of this get, or is the first of the next get on the
+ * same endpoint of the requester.
+ */
 static ucs_status_t uct_eesp_rma_job_stream(uct_eesp_rma_peer_t *peer,
                                             uct_eesp_rma_job_t *job)
 {
-    size_t length = ucs_min(job->length, uct_eesp_rma_chunk(peer->iface));
+    uct_eesp_channel_t *channel = &peer->ep->channels[0];
+    size_t length               = uct_eesp_rma_job_chunk(peer, job);
     ucs_status_t status;
 
-    if (peer->ep->channels[0].announced != job) {
+    if ((channel->announced != peer) ||
+        (channel->announced_token != job->token) || job->announce) {
         status = uct_eesp_rma_job_post(peer, job, UCT_EESP_RMA_STREAM,
                                        &job->offset, NULL, 0);
         if (status != UCS_OK) {
             return status;
         }
-        peer->ep->channels[0].announced = job;
+        channel->announced       = peer;
+        channel->announced_token = job->token;
+        job->announce            = 0;
     }
 
     status = uct_eesp_rma_send_packet(peer->ep, (void*)job->access.address,
@@ -54,6 +86,13 @@ static ucs_status_t uct_eesp_rma_job_stream(uct_eesp_rma_peer_t *peer,
         job->length         -= length;
     }
     return status;
+}
+
+void uct_eesp_rma_unannounce(uct_eesp_rma_peer_t *peer)
+{
+    if ((peer->ep != NULL) && (peer->ep->channels[0].announced == peer)) {
+        peer->ep->channels[0].announced = NULL;
+    }
 }
 
 /* UCS_INPROGRESS: there is more of it. */
@@ -72,6 +111,7 @@ static ucs_status_t uct_eesp_rma_job_get(uct_eesp_rma_peer_t *peer,
         job->type   = UCT_EESP_RMA_REFUSED;
         job->first  = job->number;
         job->status = status;
+        uct_eesp_rma_unannounce(peer); /* it may be in the middle */
         return UCS_INPROGRESS;
     }
 
@@ -111,9 +151,6 @@ static void uct_eesp_rma_job_pull(uct_eesp_rma_peer_t *peer)
             ucs_queue_pull_elem_non_empty(&peer->jobs, uct_eesp_rma_job_t,
                                           queue);
 
-    if ((peer->ep != NULL) && (peer->ep->channels[0].announced == job)) {
-        peer->ep->channels[0].announced = NULL; /* its memory may be another's */
-    }
     ucs_mpool_put_inline(job);
 }
 
@@ -315,6 +352,7 @@ void uct_eesp_rma_withdraw(uct_eesp_rma_peer_t *peer)
 void uct_eesp_rma_jobs_clear(uct_eesp_rma_peer_t *peer)
 {
     uct_eesp_rma_owes_no_more(peer);
+    uct_eesp_rma_unannounce(peer);
     while (!ucs_queue_is_empty(&peer->jobs)) {
         uct_eesp_rma_job_pull(peer);
     }

@@ -46,6 +46,7 @@ static void uct_eesp_rma_peer_close(uct_eesp_rma_peer_t *peer)
         return;
     }
     uct_eesp_rma_withdraw(peer);
+    uct_eesp_rma_unannounce(peer);
     peer->ep   = NULL;
     ep->serves = NULL;
     if (ep->hidden) {

@@ -51,6 +51,13 @@ static ucs_status_t uct_eesp_rma_take_refused(uct_eesp_rma_ep_t *rma)
     return status;
 }
 
+/* Data of gets up to `number` that still comes is nobody's. */
+static void uct_eesp_rma_abandon(uct_eesp_rma_ep_t *rma, uint64_t number)
+{
+    rma->abandoned = ucs_max(rma->abandoned, number);
+    rma->announce  = 1;
+}
+
 /*
  * All requests up to `number` are done. Those that should have brought data by
  * now, but for `answered`, end with an error. Completions may do anything, so
@@ -76,6 +83,7 @@ static void uct_eesp_rma_settle(uct_eesp_rma_ep_t *rma, uint64_t number,
         } else if ((op->type != UCT_EESP_RMA_OP_DONE) && (op != answered) &&
                    (op->status == UCS_OK)) {
             op->status = UCS_ERR_IO_ERROR;
+            uct_eesp_rma_abandon(rma, op->number);
         }
         ucs_queue_push(&done, &op->queue);
     }
@@ -240,15 +248,35 @@ void uct_eesp_rma_handle_reply(uct_eesp_iface_t *iface,
 
 /* ---- Data packets of a get ----------------------------------------------- */
 
+/* Gets are answered in their order, and what is answered is out of the queue. */
+static uct_eesp_rma_op_t *uct_eesp_rma_next_get(uct_eesp_rma_ep_t *rma,
+                                                uint64_t number)
+{
+    uct_eesp_rma_op_t *op;
+
+    if (number < rma->abandoned) {
+        return NULL;
+    }
+    ucs_queue_for_each(op, &rma->ops, queue) {
+        if ((op->number > number) && (op->type == UCT_EESP_RMA_OP_BUFFER)) {
+            return op;
+        }
+    }
+    return NULL;
+}
+
 static uct_eesp_rma_op_t *
 uct_eesp_rma_stream_op(uct_eesp_iface_t *iface,
                        const uct_eesp_rma_cursor_t *cursor,
                        uct_eesp_rma_ep_t **rma_p)
 {
     *rma_p = uct_eesp_rma_ep_find(iface, cursor->token, cursor->incarnation);
-    return *rma_p == NULL ? NULL :
-           uct_eesp_rma_op_find(*rma_p, cursor->number,
-                                UCT_EESP_RMA_OP_BUFFER);
+    if (*rma_p == NULL) {
+        return NULL;
+    }
+    return cursor->next ?
+           uct_eesp_rma_next_get(*rma_p, cursor->number) :
+           uct_eesp_rma_op_find(*rma_p, cursor->number, UCT_EESP_RMA_OP_BUFFER);
 }
 
 void *uct_eesp_rma_stream_place(uct_eesp_iface_t *iface,
@@ -264,16 +292,19 @@ void *uct_eesp_rma_stream_place(uct_eesp_iface_t *iface,
 }
 
 void uct_eesp_rma_stream_advance(uct_eesp_iface_t *iface,
-                                 const uct_eesp_rma_cursor_t *cursor,
+                                 uct_eesp_rma_cursor_t *cursor,
                                  size_t length)
 {
     uct_eesp_rma_ep_t *rma;
     uct_eesp_rma_op_t *op = uct_eesp_rma_stream_op(iface, cursor, &rma);
 
     if (op != NULL) {
-        op->received += length;
-        if (op->received == op->length) {
-            uct_eesp_rma_settle(rma, cursor->number, op);
+        op->received  += length;
+        cursor->number = op->number;
+        cursor->next   = op->received == op->length;
+        cursor->offset = cursor->next ? 0 : op->received;
+        if (cursor->next) { /* what completions do may move the cursor */
+            uct_eesp_rma_settle(rma, op->number, op);
         }
     }
 }
@@ -288,6 +319,7 @@ void uct_eesp_rma_cancel(uct_eesp_rma_ep_t *rma, ucs_status_t status)
         op->status = status;
     }
     (void)uct_eesp_rma_take_refused(rma);
+    uct_eesp_rma_abandon(rma, rma->number);
     uct_eesp_rma_settle(rma, rma->number, NULL);
 }
 

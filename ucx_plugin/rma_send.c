@@ -306,6 +306,7 @@ static ucs_status_t uct_eesp_rma_get(uct_ep_h tl_ep, uct_eesp_rma_op_type_t type
     uct_eesp_rma_ep_t *rma;
     uct_eesp_rma_op_t *op;
     ucs_status_t status;
+    uint64_t flags;
 
     if (length == 0) {
         return UCS_OK;
@@ -324,11 +325,16 @@ static ucs_status_t uct_eesp_rma_get(uct_ep_h tl_ep, uct_eesp_rma_op_type_t type
     op->result    = result;
     op->length    = length;
     uct_eesp_rma_request(rma, rkey, remote_addr, message);
-    store64(message + UCT_EESP_RMA_REQUEST,
-            (type == UCT_EESP_RMA_OP_PIECE) ||
-            (length <= uct_eesp_rma_max_copy(uct_eesp_rma_iface(rma))) ? UCT_EESP_RMA_FLAG_PIECE : 0);
+    flags = (type == UCT_EESP_RMA_OP_PIECE) ||
+            (length <= uct_eesp_rma_max_copy(uct_eesp_rma_iface(rma))) ?
+            UCT_EESP_RMA_FLAG_PIECE :
+            rma->announce ? UCT_EESP_RMA_FLAG_ANNOUNCE : 0;
+    store64(message + UCT_EESP_RMA_REQUEST, flags);
     store64(message + UCT_EESP_RMA_REQUEST + 8, length);
     status = uct_eesp_rma_post_op(rma, UCT_EESP_RMA_GET, &part, 1, op);
+    if ((status == UCS_INPROGRESS) && (flags & UCT_EESP_RMA_FLAG_ANNOUNCE)) {
+        rma->announce = 0;
+    }
     uct_eesp_rma_end(rma);
     return status;
 }

@@ -96,7 +96,8 @@ static void uct_eesp_rma_access(uct_eesp_iface_t *iface,
         break;
     case UCT_EESP_RMA_GET:
         job.type   = UCT_EESP_RMA_GET;
-        job.piece  = load64(p) & UCT_EESP_RMA_FLAG_PIECE;
+        job.piece    = (load64(p) & UCT_EESP_RMA_FLAG_PIECE) != 0;
+        job.announce = (load64(p) & UCT_EESP_RMA_FLAG_ANNOUNCE) != 0;
         job.length = load64(p + 8);
         if ((job.length == 0) ||
             (job.piece && (job.length > uct_eesp_rma_max_bcopy(iface)))) {

@@ -3,7 +3,8 @@
  * segment: how long the lower's messages, and so our packets, are at most.
  *
  * One packet is one key, one nonce, one ICV and one hand-over from core to
- * core, so bandwidth wants long segments. UCP cuts a message into segments, of
+ * core, so bandwidth wants long segments. (Of data that eesp sends for a get,
+ * rma_job.c chooses for each packet how long it is.) UCP cuts a message into segments, of
  * which one is sealed while the one before is opened: that overlap, which is
  * what latency wants, exists from the second segment on. bench/segments shows
  * both. UCX's own default on shared memory, 8 KiB, is best for neither once
@@ -17,7 +18,10 @@
 #define UCT_EESP_SEG_MIN 512
 #define UCT_EESP_SEG_MAX 1048576
 /* A shared-memory lower's FIFO has 16 bits for a length, and checks nothing. */
-#define UCT_EESP_SEG_SHM 65472
+#define UCT_EESP_SEG_SHM_MAX 65472
+/* Not 64 KiB behind one another: those lines would fall into the same cache sets,
+ * and the receiver's segments would drive each other out of the caches. */
+#define UCT_EESP_SEG_SHM     63936
 
 typedef struct uct_eesp_segment {
     const char *tl_name;
@@ -28,8 +32,10 @@ typedef struct uct_eesp_segment {
 } uct_eesp_segment_t;
 
 static const uct_eesp_segment_t uct_eesp_segments[] = {
-    {"posix", "MM_SEG_SIZE", "8256", UCT_EESP_SEG_SHM, UCT_EESP_SEG_SHM},
-    {"sysv", "MM_SEG_SIZE", "8256", UCT_EESP_SEG_SHM, UCT_EESP_SEG_SHM},
+    {"posix", "MM_SEG_SIZE", "8256", UCT_EESP_SEG_SHM,
+     UCT_EESP_SEG_SHM_MAX},
+    {"sysv", "MM_SEG_SIZE", "8256", UCT_EESP_SEG_SHM,
+     UCT_EESP_SEG_SHM_MAX},
     {"tcp", "TX_SEG_SIZE", "8K", UCT_EESP_SEG_DEFAULT, UCT_EESP_SEG_MAX}
 };
 
