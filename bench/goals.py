@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """goals: the goals of the project, each computed from a run's own figures:
 good, hard (better still) or missed. A row whose plain figures differ by more
-than 20 % from round to round does not count."""
+than 20 % does not count."""
 import csv
 import os
 
@@ -119,8 +119,10 @@ def write(run, directory, report):
                       'verdict'])
         print('Goals, from the figures of this run; ratios are those of each '
               'round: median [25 % 75 %].\nF: one seal or open by the AEAD '
-              'alone; bounds as in table.txt. A row whose plain figures differ '
-              'by more\nthan 20 % between rounds does not count.\n\n'
+              'alone; bounds as in table.txt. Rounds in which plain differs by '
+              'more than 20 %\nbefore and after sealed are left out; where most '
+              'do, or the rounds of what was measured once, a row\ndoes not '
+              'count.\n\n'
               f'{"":<56} {"reached":<22} {"good":>6} {"hard":>6}', file=f)
         for row in rows:
             verdict = row.verdict(report)

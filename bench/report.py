@@ -27,7 +27,10 @@ def quartiles(values):
 
 
 class Run:
-    """The samples of one run: by what was measured, then by round."""
+    """The samples of one run: by what was measured, then by round. Where plain
+    was measured before and after sealed ('plain', 'again'), its figure is the
+    mean of the two, and rounds in which they differ by more than NOISY are left
+    out: something else changed the machine meanwhile."""
 
     def __init__(self, path, cores):
         self.cores = cores
@@ -37,6 +40,17 @@ class Run:
                 key = (row['level'], row['test'], row['lower'],
                        int(row['ranks']), row['config'], int(row['bytes']))
                 self.samples[key][int(row['round'])] = float(row['figure'])
+        self.drifts = {}
+        for key in [k for k in self.samples if k[4] == 'again']:
+            self.join(key[:4] + ('plain',) + key[5:], self.samples.pop(key))
+
+    def join(self, key, again):
+        plain = self.samples[key]
+        drifts = {r: 2 * abs(p - again[r]) / (p + again[r])
+                  for r, p in plain.items() if r in again}
+        self.drifts[key] = drifts
+        self.samples[key] = {r: (plain[r] + again[r]) / 2
+                             for r, drift in drifts.items() if drift <= NOISY}
 
     def get(self, *key):
         """{round: figure}"""
@@ -55,12 +69,17 @@ class Run:
         return {r: size / ns * 1000 for r, ns in self.seal_ns(size).items()}
 
     def spread(self, *key):
-        """(75 % - 25 %) / median: how much the rounds differ."""
+        """How much plain differs: within a round, the median of all rounds,
+        where it was measured before and after; else from round to round,
+        (75 % - 25 %) / median."""
+        if key in self.drifts:
+            return quartiles(self.drifts[key].values())[1] \
+                if self.drifts[key] else 1
         values = self.get(*key)
         if not values:
             return 0
-        low, median, high = quartiles(values.values())
-        return (high - low) / median if median else 0
+        low, middle, high = quartiles(values.values())
+        return (high - low) / middle if middle else 0
 
 
 def per_round(function, *series):
@@ -129,13 +148,15 @@ def write_table(run, directory):
             open(os.path.join(directory, 'table.csv'), 'w', newline='') as c:
         out = csv.writer(c, lineterminator='\n')
         out.writerow('level,test,lower,ranks,bytes,plain,eesp,ratio,bound,'
-                     'of_bound,plain_spread'.split(','))
+                     'of_bound,plain_spread,rounds'.split(','))
         print('Plain and sealed by turns: median [25 % 75 %] of the rounds; us '
               'for latencies and collectives,\nMB/s for bandwidths. ratio: '
               'sealed / plain of each round. of bound: what is reached of the '
-              "machine's\nlimit, of each round: 1.00 is the limit. spread of "
-              'plain: (75 % - 25 %) / median; above 20 % (!) a\nrow decides '
-              'nothing.', file=t)
+              "machine's\nlimit, of each round: 1.00 is the limit. spread: how "
+              'much plain differs before and after sealed,\nmedian of the '
+              'rounds; above 20 % (!) a row decides nothing. rounds: those in '
+              'which it differed by\nno more; the others are left out.',
+              file=t)
         last = None
         for level, test, lower, ranks, size in rows(run):
             if last != (level, test, lower, ranks):
@@ -143,7 +164,7 @@ def write_table(run, directory):
                 print(f'\n{level} {test}, {lower}, {ranks} ranks\n'
                       f'{"bytes":>8}  {"plain":<28} {"sealed":<28} '
                       f'{"ratio":<19} {"bound":>10} {"of bound":>9} '
-                      f'{"spread":>7}', file=t)
+                      f'{"spread":>7}  {"rounds":>6}', file=t)
             plain = run.get(level, test, lower, ranks, 'plain', size)
             sealed = run.get(level, test, lower, ranks, 'eesp', size)
             limit = bound(run, level, test, lower, ranks, size)
@@ -156,12 +177,12 @@ def write_table(run, directory):
                   f'{text(ratio):<19} '
                   f'{format(median(limit), ".2f") if limit else "-":>10} '
                   f'{format(median(reached), ".2f") if reached else "-":>9} '
-                  f'{spread * 100:6.0f}%{"!" if spread > NOISY else ""}',
-                  file=t)
+                  f'{spread * 100:6.0f}%{"!" if spread > NOISY else " "}'
+                  f' {len(ratio):6}', file=t)
             out.writerow([level, test, lower, ranks, size] + [
                 '' if not v else f'{median(v):.4f}'
                 for v in (plain, sealed, ratio, limit, reached)] +
-                [f'{spread:.4f}'])
+                [f'{spread:.4f}', len(ratio)])
         write_streams(run, t)
 
 

@@ -2,9 +2,9 @@
 /*
  * ring: a ring of slots in shared memory between two cores, the one sends, the
  * other receives, with nothing else around: the limit of what a transport over
- * shared memory can do. plain: copied in and copied out. sealed: sealed beside,
- * copied in, opened out of the slot, under one key or a ring of keys, from as
- * many sources in turn; 512 keys are kept, of 4096 each is derived again.
+ * shared memory can do. plain: copied in and copied out. sealed: into the slot,
+ * opened out of it, under one key or a ring of keys, from as many sources in
+ * turn; 512 keys are kept, of 4096 each is derived again.
  */
 #include <err.h>
 #include <getopt.h>
@@ -45,7 +45,7 @@ static struct eesp_keyring *keyring;
 static uint64_t incarnations[KEYS_MAX]; /* of the sources */
 static uint8_t *ring; /* shared */
 static size_t stride;
-static uint8_t *source, *beside, *user;
+static uint8_t *source, *user;
 
 /* What the receiver is to do; its answer. */
 static struct job *current;
@@ -77,7 +77,7 @@ static void relax(void)
 #endif
 }
 
-static size_t seal_next(struct job *job)
+static size_t seal_next(struct job *job, uint8_t *to)
 {
     struct iovec iov          = {source, job->size};
     struct eesp_header header = job->tx->sending;
@@ -90,7 +90,7 @@ static size_t seal_next(struct job *job)
     header.sequence         = ++job->sequence;
     if (eesp_seal_fields(job->tx, &header,
                          (unsigned)job->tx->policy->send,
-                         eesp_lane_incarnation(job->rx), &iov, 1, beside,
+                         eesp_lane_incarnation(job->rx), &iov, 1, to,
                          job->size + ROOM, &length) != EESP_OK)
         errx(1, "a packet was not sealed");
     return length;
@@ -99,14 +99,13 @@ static size_t seal_next(struct job *job)
 static void send_next(struct job *job, uint64_t number)
 {
     struct slot *slot = slot_of(number);
-    const void *from  = source;
 
-    slot->length = job->size;
     if (job->keys > 0) {
-        slot->length = seal_next(job);
-        from         = beside;
+        slot->length = seal_next(job, slot->data);
+    } else {
+        slot->length = job->size;
+        memcpy(slot->data, source, job->size);
     }
-    memcpy(slot->data, from, slot->length);
     atomic_store_explicit(&slot->number, number, memory_order_release);
 }
 
@@ -273,7 +272,6 @@ int main(int argc, char *argv[])
              ~(size_t)63;
     ring   = buffer(SLOTS * stride);
     source = buffer(sizes[SIZES - 1] + ROOM);
-    beside = buffer(sizes[SIZES - 1] + ROOM);
     user   = buffer(sizes[SIZES - 1] + 2 * ROOM);
     for (i = 0; i < KEYS_MAX; i++)
         incarnations[i] = (uint64_t)random() << 32 | (uint64_t)random();

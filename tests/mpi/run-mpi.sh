@@ -77,7 +77,7 @@ sealed() {
                 UCX_TLS=eesp,self UCX_EESP_LOWER="$lower" \
                 UCX_EESP_KEYRING="$keyring" -- \
                 p2p wildcard allreduce alltoall rma rma_user
-            check "eesp over $lower, $np ranks, UCP'"'"'s RMA" "$np" eesp \
+            check "eesp over $lower, $np ranks, UCP's RMA" "$np" eesp \
                 UCX_TLS=eesp UCX_EESP_LOWER="$lower" UCX_EESP_RMA=n \
                 UCX_EESP_KEYRING="$keyring" -- \
                 p2p types unexpected reordered flood alltoall icoll rma rma_user
