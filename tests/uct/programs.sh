@@ -99,7 +99,7 @@ uct_cases() {
         for part in processes short bcopy zcopy limits ids headroom alignment \
             kept flush pending purge event event_send several loop endpoints \
             address; do
-            group $lower $part
+            group $lower $part UCX_EESP_RMA=n
         done
     done
 }
@@ -108,8 +108,9 @@ uct_cases() {
 rma_cases() {
     local lower part
     for lower in tcp posix sysv; do
-        for part in put get rma_many rma_order rma_both rma_pairs rma_event \
-            atomics refused invalidated cancelled killed processes short flush pending purge event \
+        for part in put get gets rma_many rma_order rma_both rma_pairs \
+            rma_event atomics refused invalidated cancelled killed processes \
+            short flush pending purge event \
             event_send several; do
             group $lower $part UCX_EESP_RMA=y
         done

@@ -102,6 +102,7 @@ int main(int argc, char **argv)
         {"refused", group_refused},
         {"invalidated", group_invalidated},
         {"cancelled", group_cancelled},
+        {"gets", group_gets},
         {"killed", group_killed},
         {NULL, NULL},
     };

@@ -45,6 +45,7 @@ void group_atomics(void);
 void group_refused(void);
 void group_invalidated(void);
 void group_cancelled(void);
+void group_gets(void);
 void group_killed(void);
 
 #endif
