@@ -81,7 +81,11 @@ def collectives(run, report):
 
 def against_tls(run, report):
     for size in LARGE:
-        yield Row(f'tcp, {size} B: bandwidth / TLS 1.3',
+        ceiling = report.median(report.per_round(
+            lambda p, t: p / t, run.get('mpi', 'bw', 'tcp', 2, 'plain', size),
+            run.get('stream', 'bw', 'lo', 2, 'tls', size)))
+        plain = f' (plain UCX: {ceiling:.2f})' if ceiling else ''
+        yield Row(f'tcp, {size} B: bandwidth / TLS 1.3{plain}',
                   report.per_round(lambda e, t: e / t,
                                    run.get('mpi', 'bw', 'tcp', 2, 'eesp',
                                            size),
