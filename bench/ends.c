@@ -4,15 +4,15 @@
 #include <err.h>
 #include <string.h>
 
-#define KEY "QSBrZXkgZm9yIGJlbmNoIG9ubHksIG5vdCBzZWNyZXQ"
+#include "keyring_text.h"
 
-/* A key that everybody knows: nothing sealed here goes anywhere. */
+/* Two levels, as `eesp keygen` makes them. */
 static const char keyring_text[] =
     "{\"keys\": ["
-    "{\"kty\": \"oct\", \"kid\": \"d\", \"k\": \"" KEY "\","
+    "{\"kty\": \"oct\", \"kid\": \"d\", \"k\": \"" BENCH_KEY "\","
     " \"eesp_level\": \"domain\", \"eesp_generation\": 1,"
     " \"eesp_state\": \"current\"},"
-    "{\"kty\": \"oct\", \"kid\": \"j\", \"k\": \"" KEY "\","
+    "{\"kty\": \"oct\", \"kid\": \"j\", \"k\": \"" BENCH_KEY "\","
     " \"eesp_level\": \"job\", \"eesp_generation\": 1,"
     " \"eesp_state\": \"current\"}],"
     "\"eesp_version\": 1, \"eesp_policies\": ["

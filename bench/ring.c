@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "keyring_text.h"
 #include "lane.h"
 
 enum { SLOTS = 16, ROOM = 256, OWN_RANK = 1, FIRST_RANK = 2,
@@ -53,17 +54,10 @@ static uint64_t first, count; /* packets, numbered as in the slots */
 static _Alignas(64) _Atomic uint64_t ordered;
 static _Alignas(64) _Atomic uint64_t taken; /* number of the last one */
 
-/* A key that everybody knows: nothing sealed here goes anywhere. */
-static const char keyring_text[] =
-    "{\"keys\": [{\"kty\": \"oct\", \"kid\": \"j\", \"k\": "
-    "\"QSBrZXkgZm9yIGJlbmNoIG9ubHksIG5vdCBzZWNyZXQ\","
-    " \"eesp_level\": \"job\", \"eesp_generation\": 1,"
-    " \"eesp_state\": \"current\"}], \"eesp_version\": 1,"
-    " \"eesp_policies\": [{\"spi\": 65537, \"name\": \"ranks\","
-    " \"profile\": \"sl1\", \"kdf\": \"cmac-aes256\", \"aead\":"
-    " \"aes-256-gcm\", \"levels\": {\"job\": \"j\"}, \"selectors\":"
-    " [\"ranks\"], \"compact_id\": 1, \"phase_shift\": 24,"
-    " \"replay\": \"strict\", \"bind_destination\": true}]}";
+static const char keyring_text[] = BENCH_KEYRING(
+    "\"selectors\": [\"ranks\"], \"compact_id\": 1,"
+    " \"phase_shift\": 24, \"replay\": \"strict\","
+    " \"bind_destination\": true");
 
 static struct slot *slot_of(uint64_t number)
 {

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "keyring_text.h"
 #include "lane.h"
 #include "scale_table.h"
 
@@ -53,17 +54,9 @@ struct job {
     double               grown;     /* bytes of memory by hearing all */
 };
 
-/* A key that everybody knows: nothing sealed here goes anywhere. */
-static const char keyring_text[] =
-    "{\"keys\": [{\"kty\": \"oct\", \"kid\": \"j\", \"k\": "
-    "\"QSBrZXkgZm9yIGJlbmNoIG9ubHksIG5vdCBzZWNyZXQ\","
-    " \"eesp_level\": \"job\", \"eesp_generation\": 1,"
-    " \"eesp_state\": \"current\"}], \"eesp_version\": 1,"
-    " \"eesp_policies\": [{\"spi\": 65537, \"name\": \"ranks\","
-    " \"profile\": \"sl1\", \"kdf\": \"cmac-aes256\", \"aead\":"
-    " \"aes-256-gcm\", \"levels\": {\"job\": \"j\"}, \"selectors\":"
-    " [\"ranks\"], \"bind_destination\": true,"
-    " \"phase_shift\": %d, \"replay\": \"%s\"}]}";
+static const char keyring_text[] = BENCH_KEYRING(
+    "\"selectors\": [\"ranks\"], \"bind_destination\": true,"
+    " \"phase_shift\": %d, \"replay\": \"%s\"");
 
 static const struct eesp_aead *aead;
 

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../src/job/wipe.h"
+
 #define RING     "keyring.jwks"
 #define RING_NEW "keyring.jwks.new"
 
@@ -39,22 +41,6 @@ static int open_directory(int above, const char *name)
     close(fd);
     errno = EPERM;
     return -1;
-}
-
-static void wipe_file(int directory, const char *name)
-{
-    static const char zeros[4096];
-    int fd = openat(directory, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
-    struct stat st;
-    off_t done;
-
-    if (fd >= 0 && fstat(fd, &st) == 0)
-        for (done = 0; done < st.st_size; done += (off_t)sizeof(zeros))
-            if (pwrite(fd, zeros, sizeof(zeros), done) < 0)
-                break;
-    if (fd >= 0)
-        close(fd);
-    (void)unlinkat(directory, name, 0);
 }
 
 static void drop_step(int store, const char *name)

@@ -12,27 +12,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../job/wipe.h"
 #include "keygen.h"
 
 static const char *const files[] = { RUN_RING, RUN_AGENT };
 
 /* Overwritten before it goes: its pages may be in use by who maps it. */
-static void wipe_file(int directory, const char *name)
-{
-    static const char zeros[4096];
-    int fd = openat(directory, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-    struct stat st;
-    off_t done;
-
-    if (fd >= 0 && fstat(fd, &st) == 0)
-        for (done = 0; done < st.st_size; done += (off_t)sizeof(zeros))
-            if (pwrite(fd, zeros, sizeof(zeros), done) < 0)
-                break;
-    if (fd >= 0)
-        close(fd);
-    unlinkat(directory, name, 0);
-}
-
 static void wipe(const char *path)
 {
     int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
