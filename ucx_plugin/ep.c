@@ -349,13 +349,13 @@ ucs_status_t uct_eesp_ep_flush(uct_ep_h tl_ep, unsigned flags,
     uct_eesp_ep_t *ep       = ucs_derived_of(tl_ep, uct_eesp_ep_t);
     uct_eesp_iface_t *iface = uct_eesp_ep_iface(ep);
     ucs_status_t status;
-    unsigned i;
 
-    for (i = 0; i < ep->num_channels; ++i) {
-        if (uct_eesp_channel_blocked(&ep->channels[i]) &&
-            !(flags & UCT_FLUSH_FLAG_CANCEL)) {
-            return UCS_ERR_NO_RESOURCE;
-        }
+    /* As with the lower alone, it does not wait for wire-up messages that wait:
+     * they have a channel of their own, and the caller's turn in the queue,
+     * where it may try again, is one of the first channel's. */
+    if (uct_eesp_channel_blocked(&ep->channels[0]) &&
+        !(flags & UCT_FLUSH_FLAG_CANCEL)) {
+        return UCS_ERR_NO_RESOURCE;
     }
     if (ep->rma != NULL) {
         uct_eesp_enter(iface);
@@ -526,6 +526,7 @@ static UCS_CLASS_INIT_FUNC(uct_eesp_ep_t, const uct_ep_params_t *params)
     UCS_CLASS_CALL_SUPER_INIT(uct_base_ep_t, &iface->super);
 
     self->failed       = 0;
+    self->dispatching  = 0;
     self->has_peer     = 0;
     self->peer_rma     = 0;
     self->peer_session = 0;

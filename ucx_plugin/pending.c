@@ -39,7 +39,7 @@ static ucs_status_t uct_eesp_pending_dispatch(uct_pending_req_t *lower_req)
     uct_pending_req_t *req;
     unsigned count;
 
-    ++channel->dispatching;
+    ++channel->ep->dispatching;
     for (count = 0; !ucs_queue_is_empty(&channel->pending); ++count) {
         if (count == UCT_EESP_DISPATCH_MAX) {
             status = UCS_INPROGRESS;
@@ -53,7 +53,7 @@ static ucs_status_t uct_eesp_pending_dispatch(uct_pending_req_t *lower_req)
         }
         --uct_eesp_pending_iface(channel->ep)->num_pending;
     }
-    --channel->dispatching;
+    --channel->ep->dispatching;
 
     if (ucs_queue_is_empty(&channel->pending)) {
         channel->lower_req_added = 0;
@@ -104,17 +104,16 @@ void uct_eesp_ep_pending_purge(uct_ep_h tl_ep, uct_pending_purge_callback_t cb,
     uct_eesp_iface_t *iface = uct_eesp_pending_iface(ep);
     uct_eesp_channel_t *channel;
     uct_pending_req_t *req;
-    int added = 0, dispatching = 0;
+    int added = 0;
 
     uct_eesp_enter(iface);
     for (channel = ep->channels; channel < &ep->channels[ep->num_channels];
          ++channel) {
-        added       |= channel->lower_req_added;
-        dispatching |= channel->dispatching;
+        added |= channel->lower_req_added;
     }
     /* While it dispatches, the lower has our request in its hands and takes
      * it off itself when it finds the queue empty. */
-    if (added && !dispatching) {
+    if (added && !ep->dispatching) {
         uct_ep_pending_purge(ep->lower, uct_eesp_pending_forget, NULL);
     }
     for (channel = ep->channels; channel < &ep->channels[ep->num_channels];
@@ -138,7 +137,6 @@ void uct_eesp_channel_init(uct_eesp_channel_t *channel, uct_eesp_ep_t *ep)
     channel->last            = 0;
     channel->place           = (uct_eesp_place_t){.count = 0};
     channel->lower_req_added = 0;
-    channel->dispatching     = 0;
     channel->announced       = NULL;
     channel->announced_token = 0;
 }

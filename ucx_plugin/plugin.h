@@ -495,7 +495,6 @@ typedef struct uct_eesp_channel {
     ucs_queue_head_t        pending;
     uct_pending_req_t       lower_req;
     int                     lower_req_added;
-    int                     dispatching;
     const void             *announced; /* whose data packets the peer expects, */
     uint32_t                announced_token; /* rma_job.c: for which endpoint */
 } uct_eesp_channel_t;
@@ -505,6 +504,7 @@ typedef struct uct_eesp_ep {
     uct_ep_h                lower;
     ucs_list_link_t         list;
     int                     failed;
+    int                     dispatching; /* requests of a channel */
     int                     has_peer; /* whose identity is counted */
     uint64_t                identity; /* of the peer, in the MD's processes */
     int                     peer_rma; /* the peer serves rma.h's requests */
@@ -548,12 +548,17 @@ ucs_status_t uct_eesp_ep_connect_to_ep(uct_ep_h tl_ep,
                                        const uct_device_addr_t *dev_addr,
                                        const uct_ep_addr_t *ep_addr);
 
-/* Sends wait behind requests that wait: order, and pitfall 1 of flush. */
+/*
+ * Sends wait behind requests that wait: order, and pitfall 1 of flush. Not those
+ * of a request whose turn it is, whichever channel it waited in (UCP queues its
+ * wire-up replies as any other message): the lower lets none of the other
+ * channel's go before this one is done.
+ */
 static UCS_F_ALWAYS_INLINE int
 uct_eesp_channel_blocked(const uct_eesp_channel_t *channel)
 {
     return ucs_unlikely(!ucs_queue_is_empty(&channel->pending)) &&
-           !channel->dispatching;
+           !channel->ep->dispatching;
 }
 
 /* Sends parts behind the id, at once or not at all; the channel must not be
