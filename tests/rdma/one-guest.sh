@@ -96,6 +96,25 @@ group() {
     done
 }
 
+# async LOWER: handlers run in UCX's thread while the program sends. All that was
+# sealed was opened, once: no number came twice and none was left out.
+async() {
+    local name="messages in UCX's own thread over $1" env status
+    over "$1"
+    env+=(LD_PRELOAD="$EESP_PLUGIN" UCX_EESP_AUDIT="$work/audit"
+        UCX_UD_ASYNC_TIMER_TICK=1ms UCX_HANDLE_ERRORS=none)
+    timeout -k 5 "$RUN_TIMEOUT" env "${env[@]}" "$uct_check" async >"$out" 2>"$err"
+    status=$?
+    if [ $status -ne 0 ]; then
+        not_ok "$name" "exit status $status"
+    elif [ "$(grep -cE 'event=end .* sealed=10000 .* opened=10000 .* dropped=0$' \
+        "$work/audit")" -ne 2 ]; then
+        not_ok "$name" "$(grep -o 'sealed=.*' "$work/audit")"
+    else
+        ok "$name"
+    fi
+}
+
 # killed LOWER: mpirun tells of the death, no rank hangs on the device.
 killed() {
     local name="a rank is killed over $1" env settings job start status
@@ -198,6 +217,7 @@ for lower in rc_verbs ud_verbs; do
         perf $lower tag_bw 65536 10
         perf $lower ucp_am_bw 3000 20
     fi
+    [ $lower != ud_verbs ] || async $lower
     killed $lower
     [ -z "${RDMA_LONG:-}" ] || gone $lower tag_bw
 done

@@ -78,6 +78,7 @@ int main(int argc, char **argv)
         {"headroom", group_headroom},
         {"alignment", group_alignment},
         {"kept", group_kept},
+        {"async", group_async},
         {"flush", group_flush},
         {"pending", group_pending},
         {"purge", group_purge},

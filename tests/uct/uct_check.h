@@ -16,6 +16,8 @@ void group_ids(void);
 void group_headroom(void);
 void group_alignment(void);
 void group_kept(void);
+/* uct_async.c */
+void group_async(void);
 /* uct_order.c */
 void group_flush(void);
 void group_pending(void);
