@@ -100,10 +100,11 @@ group() {
 # async LOWER: handlers run in UCX's thread while the program sends. All that was
 # sealed was opened, once: no number came twice and none was left out.
 async() {
-    local name="messages in UCX's own thread over $1" env status
+    local name="messages in UCX's own thread over $1" env settings status
     over "$1"
     env+=(LD_PRELOAD="$EESP_PLUGIN" UCX_EESP_AUDIT="$work/audit"
         UCX_UD_ASYNC_TIMER_TICK=1ms UCX_HANDLE_ERRORS=none)
+    rm -f "$work/audit"
     timeout -k 5 "$RUN_TIMEOUT" env "${env[@]}" "$uct_check" async >"$out" 2>"$err"
     status=$?
     if [ $status -ne 0 ]; then

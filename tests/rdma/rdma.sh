@@ -44,7 +44,7 @@ count_of() {
 }
 
 one_guest() {
-    local limit=600 # a busy machine needs 400
+    local limit=600
     [ -z "${RDMA_LONG:-}" ] || limit=3600
     "$vm" run -o "$work/one" -t $limit "RDMA_LONG=${RDMA_LONG:-} \
         top_builddir=$top_builddir $tests_dir/rdma/one-guest.sh" >"$out" 2>"$err"
