@@ -581,7 +581,7 @@ void uct_eesp_rma_message(uct_eesp_iface_t *iface, uint8_t type,
                           const struct eesp_opened *opened);
 /* The lower has lost an endpoint: a requester may be answered over it. */
 void uct_eesp_rma_peer_failed(uct_eesp_ep_t *ep);
-/* It is destroyed: answers find another way. */
+/* It is destroyed: answers that come find another way. */
 void uct_eesp_rma_peer_leave(uct_eesp_ep_t *ep);
 /* Whether a request in a queue is ours; if so it is forgotten. */
 int uct_eesp_rma_forget(uct_pending_req_t *req);

@@ -195,7 +195,7 @@ void uct_eesp_rma_jobs_start(uct_eesp_rma_peer_t *peer)
 {
     ucs_status_t status;
 
-    while ((peer->ep != NULL) && !peer->waiting && (uct_eesp_rma_jobs_run(peer) != UCS_OK)) {
+    while (!peer->waiting && (uct_eesp_rma_jobs_run(peer) != UCS_OK)) {
         peer->req.func = uct_eesp_rma_jobs_pending;
         status         = uct_eesp_ep_pending_add(&peer->ep->super.super,
                                                  &peer->req, 0);
@@ -264,7 +264,11 @@ void uct_eesp_rma_job_add(uct_eesp_rma_peer_t *peer,
         *own = *job;
         ucs_queue_push(&peer->jobs, &own->queue);
     }
-    uct_eesp_rma_jobs_start(peer);
+    if (peer->ep == NULL) {
+        uct_eesp_rma_peer_later(peer);
+    } else {
+        uct_eesp_rma_jobs_start(peer);
+    }
 }
 
 /* ---- What may wait for one round of progress ------------------------------ */

@@ -192,26 +192,29 @@ void uct_eesp_rma_peer_leave(uct_eesp_ep_t *ep)
     ep->serves = NULL;
     if (peer->iface->p2p) {
         uct_eesp_rma_peer_remove(peer); /* no other one leads there */
-    } else {
+    } else if (!ucs_queue_is_empty(&peer->jobs)) {
         uct_eesp_rma_peer_later(peer);
-    }
+    } /* else with the next answer: most often both are about to end */
 }
 
 /*
  * Lowers that see no end of a connection are asked, each time that the peers
- * have become twice as many: what dead ones leave behind stays that small.
+ * have become twice as many, and those to which there is no endpoint get one:
+ * what dead ones leave behind stays that small.
  */
 static void uct_eesp_rma_sweep(uct_eesp_iface_t *iface)
 {
     uct_eesp_rma_t *of = iface->rma;
     uct_eesp_rma_peer_t *peer;
 
-    if (!(iface->lower_attr.cap.flags & UCT_IFACE_FLAG_EP_CHECK) ||
-        (kh_size(&of->peers) < of->sweep_at)) {
+    if (kh_size(&of->peers) < of->sweep_at) {
         return;
     }
     kh_foreach_value(&of->peers, peer, {
-        if ((peer->ep != NULL) && !peer->failed) {
+        if (peer->ep == NULL) {
+            uct_eesp_rma_peer_later(peer);
+        } else if (!peer->failed && (iface->lower_attr.cap.flags &
+                                     UCT_IFACE_FLAG_EP_CHECK)) {
             (void)uct_ep_check(peer->ep->lower, 0, NULL);
         }
     });
