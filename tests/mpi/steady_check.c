@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * steady_check DIR [PAUSE]: exchanges checked data around the ring of ranks
+ * steady_check [-r] DIR [PAUSE]: exchanges checked data around the ring of ranks
  * without a pause, or with one of so many microseconds, until the first byte of
  * the file DIR/stop, which must be there, is no longer 0; then says how long
  * exchanges took. Each rank leaves a file DIR/RANK with its process id once it
- * is under way.
+ * is under way. -r: after each exchange, what is put into the next rank's memory
+ * is got from there, and a number there counted up.
  *
  * Its main thread makes no file call between two that name /steady_check/begin
  * and /steady_check/end: so strace shows who else makes some.
@@ -133,16 +134,58 @@ static void exchange(int round, uint8_t *out, uint8_t *in)
     pattern_check("exchange", in, n, seed_of(from, job.rank, round, n));
 }
 
+/* Of this rank, for the one before; the number lies behind the data. */
+static struct {
+    MPI_Win win;
+    uint8_t *memory;
+} window;
+
+static void window_open(void)
+{
+    MPI_Win_allocate(MAX + 8, 1, MPI_INFO_NULL, MPI_COMM_WORLD, &window.memory,
+                     &window.win);
+    memset(window.memory, 0, MAX + 8);
+    MPI_Win_lock_all(0, window.win);
+    MPI_Barrier(MPI_COMM_WORLD);
+}
+
+static void window_close(void)
+{
+    MPI_Win_unlock_all(window.win);
+    MPI_Win_free(&window.win);
+}
+
+static void one_sided(int round, uint8_t *out, uint8_t *in)
+{
+    const int64_t one = 1;
+    const int to = ring_next(1);
+    const size_t n = size_of(round + 3);
+    int64_t before = -1;
+
+    pattern_fill(out, n, seed_of(to, job.rank, round, n));
+    memset(in, 0, n);
+    MPI_Put(out, (int)n, MPI_BYTE, to, 0, (int)n, MPI_BYTE, window.win);
+    MPI_Win_flush(to, window.win);
+    MPI_Get(in, (int)n, MPI_BYTE, to, 0, (int)n, MPI_BYTE, window.win);
+    MPI_Fetch_and_op(&one, &before, MPI_INT64_T, to, MAX, MPI_SUM, window.win);
+    MPI_Win_flush(to, window.win);
+    pattern_check("put and got", in, n, seed_of(to, job.rank, round, n));
+    expect_int("counted", round, round, (int)before);
+}
+
 int main(int argc, char **argv)
 {
     volatile const char *stop;
     unsigned long checks;
     uint8_t *in, *out;
-    int round, done = 0;
+    int round, done = 0, rma;
     useconds_t pause_us;
 
+    rma = argc > 1 && strcmp(argv[1], "-r") == 0;
+    argc -= rma;
+    argv += rma;
     if (argc < 2 || argc > 3) {
-        fprintf(stderr, "usage: steady_check DIR [PAUSE]\n");
+        fprintf(stderr, "usage: steady_check [-r] DIR [PAUSE]\n");
         return 2;
     }
     pause_us = argc > 2 ? (useconds_t)strtoul(argv[2], NULL, 10) : 0;
@@ -152,8 +195,14 @@ int main(int argc, char **argv)
     stop = map_stop(argv[1]);
     in = check_alloc(MAX);
     out = check_alloc(MAX);
+    if (rma) {
+        window_open();
+    }
     for (round = 0; !done; round++) {
         exchange(round, out, in);
+        if (rma) {
+            one_sided(round, out, in);
+        }
         if (pause_us > 0 && round > WARM) {
             usleep(pause_us);
         }
@@ -178,6 +227,9 @@ int main(int argc, char **argv)
                percentile(0.5), percentile(0.99), percentile(0.999),
                percentile(1));
         fflush(stdout);
+    }
+    if (rma) {
+        window_close();
     }
     free(in);
     free(out);
