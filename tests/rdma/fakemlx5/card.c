@@ -22,8 +22,9 @@ static const struct {
     MEMBER(absent), MEMBER(no_crypto), MEMBER(failed_selftests),
     MEMBER(wrapped_only), MEMBER(single_block), MEMBER(log_max_num_deks),
     MEMBER(deks_taken), MEMBER(dek_error), MEMBER(removed),
-    MEMBER(remove_after), MEMBER(deks), MEMBER(mkeys), MEMBER(umrs),
-    MEMBER(encrypted), MEMBER(decrypted),
+    MEMBER(remove_after), MEMBER(fail_after), MEMBER(damage_after),
+    MEMBER(deks), MEMBER(mkeys), MEMBER(umrs), MEMBER(encrypted),
+    MEMBER(decrypted),
 };
 
 API long fakemlx5_control(const char *name, long value)

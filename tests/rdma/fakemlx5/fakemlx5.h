@@ -73,6 +73,8 @@ struct fake_card {
     long dek_error;   /* every DEK is in state ERROR */
     long removed;     /* the device is gone */
     long remove_after; /* gone after so many work requests; 0: never */
+    long fail_after;   /* the request after so many fails, and its QP */
+    long damage_after; /* a bit of what it sends is not what it was */
     long deks, mkeys, umrs, encrypted, decrypted; /* counters */
 };
 extern struct fake_card fake_card;

@@ -147,25 +147,33 @@ static void copy(struct fake_mkey *m, uint64_t at, uint8_t *buffer,
 static void note_tweak(const struct mlx5dv_dek *dek, const uint8_t tweak[16],
                        const uint8_t *cipher)
 {
-    enum { NOTES = 1 << 16 };
+    enum { NOTES = 1 << 18 };
     static struct note {
-        uint8_t key[16], tweak[16], cipher[16];
+        uint8_t used, key[16], tweak[16], cipher[16];
     } notes[NOTES];
     static unsigned count;
-    unsigned i;
+    struct note *note;
+    uint32_t place;
 
-    for (i = 0; i < count; i++)
-        if (memcmp(notes[i].key, dek->key, 16) == 0 &&
-            memcmp(notes[i].tweak, tweak, 16) == 0) {
-            if (memcmp(notes[i].cipher, cipher, 16) == 0)
-                return;
-            fprintf(stderr, "fakemlx5: a tweak was used twice under a key\n");
-            abort();
-        }
-    if (count < NOTES) {
-        memcpy(notes[count].key, dek->key, 16);
-        memcpy(notes[count].tweak, tweak, 16);
-        memcpy(notes[count++].cipher, cipher, 16);
+    /* A place by key and low bytes of the tweak, or the next that is free. */
+    memcpy(&place, dek->key, sizeof(place));
+    place += tweak[0] | tweak[1] << 8 | (uint32_t)tweak[2] << 16;
+    for (note = &notes[place % NOTES]; note->used;
+         note = &notes[++place % NOTES]) {
+        if (memcmp(note->key, dek->key, 16) != 0 ||
+            memcmp(note->tweak, tweak, 16) != 0)
+            continue;
+        if (memcmp(note->cipher, cipher, 16) == 0)
+            return;
+        fprintf(stderr, "fakemlx5: a tweak was used twice under a key\n");
+        abort();
+    }
+    if (count < NOTES - 1) {
+        count++;
+        note->used = 1;
+        memcpy(note->key, dek->key, 16);
+        memcpy(note->tweak, tweak, 16);
+        memcpy(note->cipher, cipher, 16);
     }
 }
 

@@ -69,6 +69,16 @@ static enum ibv_wc_status prepare(const struct ibv_send_wr *wr)
     return status;
 }
 
+/* As somebody on the way could. */
+static void damage(const struct ibv_send_wr *wr)
+{
+    struct fake_mkey *m = wr->num_sge > 0 ? fake_mkey_of(wr->sg_list[0].lkey)
+                                          : NULL;
+
+    if (m != NULL)
+        m->shadow[m->length / 2] ^= 1;
+}
+
 static int post_send(struct ibv_qp *qp, struct ibv_send_wr *wr,
                      struct ibv_send_wr **bad)
 {
@@ -83,6 +93,10 @@ static int post_send(struct ibv_qp *qp, struct ibv_send_wr *wr,
         if (fake_card.removed)
             return EIO;
         status = qp->state == IBV_QPS_RTS ? prepare(wr) : IBV_WC_SUCCESS;
+        if (fake_card.fail_after > 0 && --fake_card.fail_after == 0)
+            status = IBV_WC_RETRY_EXC_ERR;
+        if (fake_card.damage_after > 0 && --fake_card.damage_after == 0)
+            damage(wr);
         if (status != IBV_WC_SUCCESS) {
             fail_request(qp, wr, status);
             continue;
