@@ -3,7 +3,8 @@
  * address: what a peer must know to send here, in front of the lower's
  * interface address, and the check of a peer's keyring before the first byte.
  *
- *     0 format 1 | flags 1 (bit 0: serves rma.h's requests) | lower id 2 | rank 4 | SPI 4 | generations 4 |
+ *     0 format 1 | flags 1 (bit 0: serves rma.h's requests, 1: offload.h's) |
+ *     2 lower id 2 | rank 4 | SPI 4 | generations 4 |
  *     16 namespace 8 | process 8 | receiving incarnation 8 | check value 8 |
  *     48 longest packet sent 2 | taken 2, in units of 32 bytes
  *
@@ -17,7 +18,8 @@
 #include "bytes.h"
 
 #define UCT_EESP_ADDRESS_FORMAT 2
-#define UCT_EESP_ADDRESS_RMA    1
+#define UCT_EESP_ADDRESS_RMA     1
+#define UCT_EESP_ADDRESS_OFFLOAD 2
 
 uint16_t uct_eesp_lower_id(const char *tl_name)
 {
@@ -57,7 +59,8 @@ ucs_status_t uct_eesp_address_pack(uct_eesp_iface_t *iface, void *out)
     uint8_t *p        = out;
 
     p[0] = UCT_EESP_ADDRESS_FORMAT;
-    p[1] = (iface->rma != NULL) ? UCT_EESP_ADDRESS_RMA : 0;
+    p[1] = ((iface->rma != NULL) ? UCT_EESP_ADDRESS_RMA : 0) |
+           ((iface->offload != NULL) ? UCT_EESP_ADDRESS_OFFLOAD : 0);
     store16(p + 2, uct_eesp_lower_id(iface->lower_dev->resource.tl_name));
     store32(p + 4, md->identity.rank);
     store32(p + 8, md->info.spi);
@@ -78,11 +81,13 @@ int uct_eesp_address_unpack(const void *in, uct_eesp_address_t *address)
 {
     const uint8_t *p = in;
 
-    if ((p[0] != UCT_EESP_ADDRESS_FORMAT) || (p[1] & ~UCT_EESP_ADDRESS_RMA)) {
+    if ((p[0] != UCT_EESP_ADDRESS_FORMAT) ||
+        (p[1] & ~(UCT_EESP_ADDRESS_RMA | UCT_EESP_ADDRESS_OFFLOAD))) {
         return 0;
     }
 
     address->rma         = p[1] & UCT_EESP_ADDRESS_RMA;
+    address->offload     = (p[1] & UCT_EESP_ADDRESS_OFFLOAD) != 0;
     address->lower_id    = load16(p + 2);
     address->rank        = load32(p + 4);
     address->spi         = load32(p + 8);

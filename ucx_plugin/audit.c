@@ -14,7 +14,7 @@
  * does not open. A later line that cannot be written is told of once, and the
  * job goes on.
  */
-#include "plugin.h"
+#include "offload.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -185,7 +185,7 @@ static void uct_eesp_audit_begin(uct_eesp_audit_line_t *line,
     uct_eesp_audit_add(line, "encrypts", "%s",
                        info->confidentiality ? "yes" : "no");
     uct_eesp_audit_add(line, "backend", "%s", md->audit.backend);
-    uct_eesp_audit_add(line, "offload", "none");
+    uct_eesp_audit_add(line, "offload", "%s", uct_eesp_card_offload(md));
     uct_eesp_audit_add(line, "fips", "%s", (eesp_fips_provider() == NULL) ?
                                            "no" : eesp_fips_provider());
     uct_eesp_audit_add(line, "keylog", "%s", (md->keylog < 0) ? "no" : "yes");
@@ -432,6 +432,9 @@ void uct_eesp_audit_end(uct_eesp_md_t *md)
     uct_eesp_audit_add(&line, "opened", "%lu", sum->opened);
     uct_eesp_audit_add(&line, "opened_bytes", "%lu", sum->opened_bytes);
     uct_eesp_audit_add(&line, "opened_previous", "%lu", sum->previous);
+    if (md->card != NULL) {
+        uct_eesp_audit_add(&line, "offload_bytes", "%lu", md->card_bytes);
+    }
     uct_eesp_audit_add(&line, "derived", "%lu", sum->derived);
     uct_eesp_audit_add_dropped(&line, sum);
     uct_eesp_audit_write_on(md, &line);

@@ -467,8 +467,9 @@ static ucs_status_t uct_eesp_ep_meet(uct_eesp_ep_t *ep, const void *prefix)
     if (status != UCS_OK) {
         return status;
     }
-    ep->has_peer = 1;
-    ep->peer_rma = address.rma && (iface->rma != NULL);
+    ep->has_peer     = 1;
+    ep->peer_rma     = address.rma && (iface->rma != NULL);
+    ep->peer_offload = address.offload && (iface->offload != NULL);
 
     for (i = 0; i < ep->num_channels; ++i) {
         destination              = &ep->channels[i].destination;
@@ -530,6 +531,7 @@ static UCS_CLASS_INIT_FUNC(uct_eesp_ep_t, const uct_ep_params_t *params)
     self->has_peer     = 0;
     self->peer_rma     = 0;
     self->peer_session = 0;
+    self->peer_offload = 0;
     self->rma          = NULL;
     self->serves       = NULL;
     self->hidden       = 0;

@@ -262,6 +262,7 @@ static void uct_eesp_iface_clear(uct_eesp_iface_t *iface)
     iface->beside       = NULL;
     iface->max_inline   = 0;
     iface->rma          = NULL;
+    iface->offload      = NULL;
     iface->sessions     = NULL;
     iface->next_session = 0;
     iface->num_pending  = 0;

@@ -3,7 +3,7 @@
  * md: keyring, policy and identity of one UCP context. If one of them is not
  * right, the MD does not open: then there is no transport "eesp" at all.
  */
-#include "plugin.h"
+#include "offload.h"
 
 #include <ucs/debug/memtrack_int.h>
 #include <ucs/sys/stubs.h>
@@ -58,7 +58,9 @@ ucs_config_field_t uct_eesp_md_config_table[] = {
     {"OFFLOAD", "aead",
      "What may be left to a network card: nothing ('off'), or what is as strong\n"
      "as the policy's AEAD ('aead'). No card known to this version is: the CPU\n"
-     "seals all. Weaker ones ('conf', 'conf+mac') are refused.",
+     "seals all. 'conf': it moves the data of large gets as AES-XTS, which is\n"
+     "confidential only; 'conf+mac': and the CPU makes and checks a tag of it.\n"
+     "Where a card or a peer cannot, the CPU seals.",
      ucs_offsetof(uct_eesp_md_config_t, offload),
      UCS_CONFIG_TYPE_ENUM(uct_eesp_offload_names)},
 
@@ -139,6 +141,7 @@ static void uct_eesp_md_close(uct_md_h tl_md)
     uct_eesp_ring_unwatch(md);
     uct_eesp_audit_end(md);
     uct_eesp_stat_close(md);
+    uct_eesp_card_close(md);
     uct_eesp_lower_release(md);
     uct_eesp_ring_put(md, md->ring);
     kh_destroy_inplace(uct_eesp_process, &md->processes);
@@ -269,23 +272,6 @@ static ucs_status_t uct_eesp_md_enable_fips(void)
     return UCS_OK;
 }
 
-/*
- * UCT's own QPs and PD cannot be reached from here, so a card could only serve
- * connections beside them; and what cards offer, AES-XTS, has no integrity.
- * Who asks for that must not take what he gets for it.
- */
-static ucs_status_t uct_eesp_md_check_offload(uct_eesp_offload_t offload)
-{
-    if (offload <= UCT_EESP_OFFLOAD_AEAD) {
-        return UCS_OK;
-    }
-    uct_eesp_refuse("UCX_EESP_OFFLOAD=%s: this transport has no offload that "
-                    "is confidential only; set aead (the CPU seals), or use "
-                    "libeesp_verbs(3) in the program",
-                    uct_eesp_offload_names[offload]);
-    return UCS_ERR_UNSUPPORTED;
-}
-
 static ucs_status_t uct_eesp_md_fill(uct_eesp_md_t *md,
                                      const uct_eesp_md_config_t *config)
 {
@@ -309,11 +295,6 @@ static ucs_status_t uct_eesp_md_fill(uct_eesp_md_t *md,
         if (md->backend == NULL) {
             return UCS_ERR_NO_MEMORY;
         }
-    }
-
-    status = uct_eesp_md_check_offload(config->offload);
-    if (status != UCS_OK) {
-        return status;
     }
 
     status = config->fips ? uct_eesp_md_enable_fips() : UCS_OK;
@@ -349,6 +330,9 @@ static ucs_status_t uct_eesp_md_fill(uct_eesp_md_t *md,
         uct_eesp_refuse("UCX_EESP_LOWER names no transport that this machine "
                         "has; see: ucx_info -d");
         return UCS_ERR_NO_DEVICE;
+    }
+    if (config->offload > UCT_EESP_OFFLOAD_AEAD) {
+        uct_eesp_card_open(md, config->offload == UCT_EESP_OFFLOAD_CONF_MAC);
     }
     return UCS_OK;
 }

@@ -178,6 +178,8 @@ typedef struct uct_eesp_md {
     khash_t(uct_eesp_process)   processes;
     ucs_recursive_spinlock_t    lock;
     int                         rma;     /* UCX_EESP_RMA */
+    struct uct_eesp_card       *card;    /* of UCX_EESP_OFFLOAD; NULL: none */
+    uint64_t                    card_bytes; /* that it brought, opened */
     khash_t(uct_eesp_region)    regions; /* by the start of their key; lock */
     uint8_t                     keys[1024]; /* random, for regions to come */
     unsigned                    num_keys;
@@ -289,6 +291,7 @@ const uct_eesp_lower_t *uct_eesp_lower_by_name(const uct_eesp_md_t *md,
 typedef struct uct_eesp_address {
     uint16_t lower_id;
     int      rma;           /* it serves rma.h's requests */
+    int      offload;       /* and offload.h's */
     uint32_t rank;
     uint32_t spi;
     uint8_t  generations[EESP_LEVELS];
@@ -330,6 +333,7 @@ KHASH_SET_INIT_INT64(uct_eesp_incarnation)
 KHASH_MAP_INIT_INT64(uct_eesp_ep, uct_ep_h)
 
 typedef struct uct_eesp_rma uct_eesp_rma_t; /* rma.h */
+typedef struct uct_eesp_mover uct_eesp_mover_t; /* offload.h */
 
 typedef struct uct_eesp_iface {
     uct_base_iface_t          super;
@@ -373,6 +377,7 @@ typedef struct uct_eesp_iface {
     int                       told_unknown;
     uct_worker_cb_id_t        fail_id;
     uct_eesp_rma_t           *rma;         /* NULL: none is offered */
+    uct_eesp_mover_t         *offload;     /* NULL: no card for this one */
 } uct_eesp_iface_t;
 
 UCS_CLASS_DECLARE(uct_eesp_iface_t, uct_md_h, uct_worker_h,
@@ -510,6 +515,7 @@ typedef struct uct_eesp_ep {
     int                     peer_rma; /* the peer serves rma.h's requests */
     uint16_t                peer_session; /* endpoint to endpoint: the first
                                              of the one at the other end */
+    int                     peer_offload; /* and offload.h's */
     struct uct_eesp_rma_ep *rma;      /* NULL: no request yet */
     struct uct_eesp_rma_peer *serves; /* answers go to it over this endpoint */
     int                     hidden;   /* and for nothing else: it is ours */

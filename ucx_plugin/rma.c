@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* rma: what interface and endpoint keep of rma.h, and who gets its messages. */
-#include "rma.h"
+#include "offload.h"
 
 #include <ucs/debug/memtrack_int.h>
 
@@ -26,6 +26,8 @@ size_t uct_eesp_rma_max_bcopy(const uct_eesp_iface_t *iface)
 void uct_eesp_rma_query(const uct_eesp_iface_t *iface, uct_iface_attr_t *attr)
 {
     size_t chunk = uct_eesp_rma_chunk(iface);
+    size_t get   = (iface->offload != NULL) ? UCT_EESP_OFFLOAD_MAX :
+                                              SIZE_MAX; /* the target cuts it */
 
     /* No GET_SHORT: it returns with the data, and cannot wait for a reply. */
     attr->cap.flags |= UCT_IFACE_FLAG_PUT_SHORT | UCT_IFACE_FLAG_PUT_BCOPY |
@@ -42,7 +44,7 @@ void uct_eesp_rma_query(const uct_eesp_iface_t *iface, uct_iface_attr_t *attr)
 
     attr->cap.get.max_bcopy       = uct_eesp_rma_max_bcopy(iface);
     attr->cap.get.min_zcopy       = 0;
-    attr->cap.get.max_zcopy       = SIZE_MAX; /* the target cuts it */
+    attr->cap.get.max_zcopy       = get;
     attr->cap.get.opt_zcopy_align = 1;
     attr->cap.get.align_mtu       = 1;
     attr->cap.get.max_iov         = 1;
@@ -88,7 +90,8 @@ void uct_eesp_rma_peer_failed(uct_eesp_ep_t *ep)
 int uct_eesp_rma_owes(const uct_eesp_iface_t *iface)
 {
     return !ucs_list_is_empty(&iface->rma->visits) ||
-           !ucs_list_is_empty(&iface->rma->owing);
+           !ucs_list_is_empty(&iface->rma->owing) ||
+           uct_eesp_offload_works(iface);
 }
 
 uct_eesp_rma_ep_t *uct_eesp_rma_ep_create(uct_eesp_ep_t *ep)
@@ -132,6 +135,7 @@ void uct_eesp_rma_ep_destroy(uct_eesp_ep_t *ep)
 
     of = uct_eesp_rma_iface(rma)->rma;
     uct_eesp_rma_cancel(rma, UCS_ERR_CANCELED);
+    uct_eesp_offload_leave(rma);
     iter = kh_get(uct_eesp_rma_ep, &of->eps, rma->token);
     kh_del(uct_eesp_rma_ep, &of->eps, iter);
     ep->rma = NULL;
@@ -180,6 +184,7 @@ ucs_status_t uct_eesp_rma_init(uct_eesp_iface_t *iface)
     rma->sweep_at = UCT_EESP_RMA_SWEEP;
     rma->later_id = UCS_CALLBACKQ_ID_NULL;
     iface->rma    = rma;
+    uct_eesp_offload_init(iface);
     return uct_eesp_rma_data_init(iface);
 }
 
@@ -194,6 +199,7 @@ void uct_eesp_rma_cleanup(uct_eesp_iface_t *iface)
     uct_worker_progress_unregister_safe(&iface->super.worker->super,
                                         &rma->later_id);
     uct_eesp_rma_peers_destroy(iface);
+    uct_eesp_offload_cleanup(iface);
     kh_destroy_inplace(uct_eesp_rma_ep, &rma->eps);
     kh_destroy_inplace(uct_eesp_rma_cursor, &rma->cursors);
     ucs_mpool_cleanup(&rma->ops, 1);

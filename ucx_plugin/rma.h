@@ -51,11 +51,15 @@ enum {
     UCT_EESP_RMA_GET,
     UCT_EESP_RMA_ATOMIC,
     UCT_EESP_RMA_ASK,
+    UCT_EESP_RMA_OFFER, /* offload.h */
+    UCT_EESP_RMA_FETCH,
     UCT_EESP_RMA_ACK,
     UCT_EESP_RMA_VALUE,
     UCT_EESP_RMA_DATA,
     UCT_EESP_RMA_STREAM,
     UCT_EESP_RMA_REFUSED,
+    UCT_EESP_RMA_ACCEPT, /* offload.h */
+    UCT_EESP_RMA_WRITTEN,
     UCT_EESP_RMA_PACKET, /* of data */
     UCT_EESP_RMA_LAST
 };
@@ -95,6 +99,7 @@ typedef struct uct_eesp_region {
     int          has_key;
     uint8_t      key[UCT_EESP_RMA_KEY];
     unsigned     users;  /* are in it now; under the MD's lock */
+    ucs_list_link_t fetches; /* of it, at the card; under its lock */
 } uct_eesp_region_t;
 
 /* A memory access that is asked for. */
@@ -134,6 +139,7 @@ typedef struct uct_eesp_rma_op {
     void                  *result; /* value, buffer or unpack_cb's argument */
     size_t                 length, received;
     uct_unpack_callback_t  unpack_cb;
+    struct uct_eesp_offload_get *get; /* by the card; else NULL */
 } uct_eesp_rma_op_t;
 
 /* A requester's side of an endpoint, made with its first request. */
@@ -153,6 +159,7 @@ typedef struct uct_eesp_rma_ep {
     /* Where the target puts the next data packet, if it is request number: */
     uct_eesp_access_t      cursor;
     uint64_t               cursor_number;
+    struct uct_eesp_offload_link *link; /* of the card */
 } uct_eesp_rma_ep_t;
 
 /* ---- Target ------------------------------------------------------------ */
@@ -171,6 +178,7 @@ typedef struct uct_eesp_rma_job {
     uct_eesp_access_t access; /* GET: of what remains */
     uint64_t          length; /* of it */
     uint64_t          offset;
+    struct uct_eesp_fetch *fetch; /* GET by the card; else NULL */
 } uct_eesp_rma_job_t;
 
 /* A requesting interface, by its incarnation, and our endpoint to it. Over lowers
@@ -194,6 +202,7 @@ typedef struct uct_eesp_rma_peer {
     int                    owes;
     uint32_t               owed_token;
     uint64_t               owed_number;
+    struct uct_eesp_offload_link *link; /* of the card */
 } uct_eesp_rma_peer_t;
 
 /* Where the data packets of a peer's channel go. */
@@ -317,6 +326,12 @@ void *uct_eesp_rma_stream_place(uct_eesp_iface_t *iface,
 void uct_eesp_rma_stream_advance(uct_eesp_iface_t *iface,
                                  uct_eesp_rma_cursor_t *cursor,
                                  size_t length);
+/* NULL: none waits. */
+uct_eesp_rma_op_t *uct_eesp_rma_op_find(uct_eesp_rma_ep_t *rma, uint64_t number,
+                                        uct_eesp_rma_op_type_t type);
+/* All up to number are done; answered: the one that got its data. */
+void uct_eesp_rma_settle(uct_eesp_rma_ep_t *rma, uint64_t number,
+                         const uct_eesp_rma_op_t *answered);
 /* Whatever waits for replies on this endpoint ends with this status. */
 void uct_eesp_rma_cancel(uct_eesp_rma_ep_t *rma, ucs_status_t status);
 
@@ -344,6 +359,10 @@ int uct_eesp_rma_execute(void *word, uint8_t opcode, uint8_t size,
                          uint64_t value, uint64_t compare, uint64_t *before_p);
 
 /* rma_job.c */
+ucs_status_t uct_eesp_rma_job_post(uct_eesp_rma_peer_t *peer,
+                                   const uct_eesp_rma_job_t *job, uint8_t type,
+                                   const uint64_t *value, const void *data,
+                                   size_t length);
 void uct_eesp_rma_job_add(uct_eesp_rma_peer_t *peer,
                           const uct_eesp_rma_job_t *job);
 /* An acknowledgement, together with others that come now. */

@@ -4,16 +4,16 @@
  * they wait in the peer's own queue, of which the lower holds one request. A get
  * looks its region up again for each packet: it may be gone since.
  */
-#include "rma.h"
+#include "offload.h"
 
 #include <ucs/datastruct/mpool.inl>
 
 #include "bytes.h"
 
-static ucs_status_t uct_eesp_rma_job_post(uct_eesp_rma_peer_t *peer,
-                                          const uct_eesp_rma_job_t *job,
-                                          uint8_t type, const uint64_t *value,
-                                          const void *data, size_t length)
+ucs_status_t uct_eesp_rma_job_post(uct_eesp_rma_peer_t *peer,
+                                   const uct_eesp_rma_job_t *job, uint8_t type,
+                                   const uint64_t *value, const void *data,
+                                   size_t length)
 {
     uint8_t message[UCT_EESP_RMA_HEAD + 8];
     struct iovec parts[2] = {{message, UCT_EESP_RMA_HEAD},
@@ -95,7 +95,7 @@ void uct_eesp_rma_unannounce(uct_eesp_rma_peer_t *peer)
     }
 }
 
-/* UCS_INPROGRESS: there is more of it. */
+/* UCS_INPROGRESS: there is more of it; UCS_ERR_BUSY: the card writes it. */
 static ucs_status_t uct_eesp_rma_job_get(uct_eesp_rma_peer_t *peer,
                                          uct_eesp_rma_job_t *job)
 {
@@ -103,6 +103,12 @@ static ucs_status_t uct_eesp_rma_job_get(uct_eesp_rma_peer_t *peer,
     uct_eesp_region_t *region;
     ucs_status_t status;
 
+    if (ucs_unlikely(job->fetch != NULL)) {
+        status = uct_eesp_offload_serve(peer, job);
+        if (status != UCS_ERR_UNSUPPORTED) {
+            return status;
+        }
+    }
     status = uct_eesp_region_get(md, &job->access, job->length,
                                  UCT_MD_MEM_ACCESS_REMOTE_GET, &region);
     if (status != UCS_OK) {
@@ -140,6 +146,8 @@ static ucs_status_t uct_eesp_rma_job_send(uct_eesp_rma_peer_t *peer,
     case UCT_EESP_RMA_REFUSED:
         return uct_eesp_rma_job_post(peer, job, job->type, &job->first, NULL,
                                      0);
+    case UCT_EESP_RMA_ACCEPT:
+        return uct_eesp_offload_send_accept(peer, job);
     default:
         return uct_eesp_rma_job_post(peer, job, job->type, NULL, NULL, 0);
     }
@@ -151,10 +159,13 @@ static void uct_eesp_rma_job_pull(uct_eesp_rma_peer_t *peer)
             ucs_queue_pull_elem_non_empty(&peer->jobs, uct_eesp_rma_job_t,
                                           queue);
 
+    if (ucs_unlikely(job->fetch != NULL)) {
+        uct_eesp_offload_drop(peer, job);
+    }
     ucs_mpool_put_inline(job);
 }
 
-/* UCS_OK: all are sent. */
+/* UCS_OK: all are sent, or wait for the card. */
 static ucs_status_t uct_eesp_rma_jobs_run(uct_eesp_rma_peer_t *peer)
 {
     ucs_status_t status;
@@ -170,6 +181,8 @@ static ucs_status_t uct_eesp_rma_jobs_run(uct_eesp_rma_peer_t *peer)
             uct_eesp_rma_job_pull(peer);
         } else if (status == UCS_ERR_NO_RESOURCE) {
             return status;
+        } else if (ucs_unlikely(status == UCS_ERR_BUSY)) {
+            return UCS_OK;
         } else if (status != UCS_INPROGRESS) {
             /* It is gone: what its process would be told, nobody hears. */
             ucs_debug("eesp: rma: a requester is gone: %s",
@@ -253,7 +266,8 @@ void uct_eesp_rma_job_add(uct_eesp_rma_peer_t *peer,
 {
     uct_eesp_rma_job_t *own;
 
-    if (peer->owes && (peer->owed_token == job->token)) {
+    if (peer->owes && (peer->owed_token == job->token) &&
+        (job->type != UCT_EESP_RMA_ACCEPT)) {
         uct_eesp_rma_owes_no_more(peer); /* this one says it, too */
     }
     if (!uct_eesp_rma_job_merge(peer, job)) {

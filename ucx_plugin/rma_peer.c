@@ -7,7 +7,7 @@
  * the pair that the request came on: its peer has told by which Session ID it
  * sends.
  */
-#include "rma.h"
+#include "offload.h"
 
 #include <ucs/debug/memtrack_int.h>
 
@@ -58,6 +58,7 @@ static void uct_eesp_rma_peer_free(uct_eesp_rma_peer_t *peer)
 {
     uct_eesp_rma_jobs_clear(peer);
     uct_eesp_rma_peer_close(peer);
+    uct_eesp_offload_peer_leave(peer);
     ucs_free(peer);
 }
 

@@ -7,7 +7,7 @@
  * Whoever reads or writes a region counts himself in: deregistration waits for
  * him, so that it is the end of all access from outside.
  */
-#include "rma.h"
+#include "offload.h"
 
 #include <openssl/crypto.h>
 #include <sched.h>
@@ -96,6 +96,7 @@ ucs_status_t uct_eesp_mem_reg(uct_md_h tl_md, void *address, size_t length,
     region->access  = flags;
     region->has_key = 0;
     region->users   = 0;
+    ucs_list_head_init(&region->fetches);
     *memh_p         = region;
     return UCS_OK;
 }
@@ -132,6 +133,7 @@ ucs_status_t uct_eesp_mem_dereg(uct_md_h tl_md,
 
     if (region->has_key) {
         uct_eesp_region_remove(md, region);
+        uct_eesp_offload_revoke(md, region);
     }
     OPENSSL_cleanse(region, sizeof(*region));
     ucs_free(region);

@@ -4,7 +4,7 @@
  * each one also says that all before it are done. None is believed but from the
  * process that the request went to.
  */
-#include "rma.h"
+#include "offload.h"
 
 #include <ucs/datastruct/mpool.inl>
 
@@ -20,6 +20,9 @@ static void uct_eesp_rma_complete(ucs_queue_head_t *done)
         op     = ucs_queue_pull_elem_non_empty(done, uct_eesp_rma_op_t, queue);
         comp   = op->comp;
         status = op->status;
+        if (ucs_unlikely(op->get != NULL)) {
+            uct_eesp_offload_release(op);
+        }
         ucs_mpool_put_inline(op);
         if (comp != NULL) {
             uct_invoke_completion(comp, status);
@@ -63,8 +66,8 @@ static void uct_eesp_rma_abandon(uct_eesp_rma_ep_t *rma, uint64_t number)
  * now, but for `answered`, end with an error. Completions may do anything, so
  * they come last.
  */
-static void uct_eesp_rma_settle(uct_eesp_rma_ep_t *rma, uint64_t number,
-                                const uct_eesp_rma_op_t *answered)
+void uct_eesp_rma_settle(uct_eesp_rma_ep_t *rma, uint64_t number,
+                         const uct_eesp_rma_op_t *answered)
 {
     ucs_queue_head_t done;
     uct_eesp_rma_op_t *op;
@@ -91,9 +94,8 @@ static void uct_eesp_rma_settle(uct_eesp_rma_ep_t *rma, uint64_t number,
     uct_eesp_rma_complete(&done);
 }
 
-static uct_eesp_rma_op_t *uct_eesp_rma_op_find(uct_eesp_rma_ep_t *rma,
-                                               uint64_t number,
-                                               uct_eesp_rma_op_type_t type)
+uct_eesp_rma_op_t *uct_eesp_rma_op_find(uct_eesp_rma_ep_t *rma, uint64_t number,
+                                        uct_eesp_rma_op_type_t type)
 {
     uct_eesp_rma_op_t *op;
 
@@ -197,57 +199,6 @@ static uct_eesp_rma_ep_t *uct_eesp_rma_ep_find(uct_eesp_iface_t *iface,
                                                                          NULL;
 }
 
-static void uct_eesp_rma_stream(uct_eesp_iface_t *iface, uint32_t token,
-                                uint64_t number,
-                                const uct_eesp_rma_message_t *message)
-{
-    uct_eesp_rma_cursor_t cursor = {.type   = UCT_EESP_RMA_STREAM,
-                                    .token  = token,
-                                    .number = number};
-
-    if (message->length == UCT_EESP_RMA_HEAD + 8) {
-        cursor.offset = load64(message->data + UCT_EESP_RMA_HEAD);
-        uct_eesp_rma_cursor_set(iface, message->opened, &cursor);
-    }
-}
-
-void uct_eesp_rma_handle_reply(uct_eesp_iface_t *iface,
-                               const uct_eesp_rma_message_t *message)
-{
-    uint32_t token  = load32(message->data);
-    uint64_t number = load64(message->data + 8);
-    uct_eesp_rma_ep_t *rma;
-
-    if (message->type == UCT_EESP_RMA_STREAM) {
-        /* Also for one that is gone: its data has to go somewhere. */
-        uct_eesp_rma_stream(iface, token, number, message);
-        return;
-    }
-
-    rma = uct_eesp_rma_ep_find(iface, token, message->opened->incarnation);
-    if ((rma == NULL) || (number > rma->number) || (number <= rma->acked)) {
-        ucs_debug("eesp: rma: reply of rank %u to request %lu that nobody "
-                  "waits for", message->opened->source_rank, number);
-        return;
-    }
-    switch (message->type) {
-    case UCT_EESP_RMA_ACK:
-        uct_eesp_rma_settle(rma, number, NULL);
-        break;
-    case UCT_EESP_RMA_VALUE:
-        uct_eesp_rma_value(rma, number, message);
-        break;
-    case UCT_EESP_RMA_DATA:
-        uct_eesp_rma_piece(rma, number, message);
-        break;
-    default:
-        uct_eesp_rma_refused(rma, number, message);
-        break;
-    }
-}
-
-/* ---- Data packets of a get ----------------------------------------------- */
-
 /* Gets are answered in their order, and what is answered is out of the queue. */
 static uct_eesp_rma_op_t *uct_eesp_rma_next_get(uct_eesp_rma_ep_t *rma,
                                                 uint64_t number)
@@ -278,6 +229,71 @@ uct_eesp_rma_stream_op(uct_eesp_iface_t *iface,
            uct_eesp_rma_next_get(*rma_p, cursor->number) :
            uct_eesp_rma_op_find(*rma_p, cursor->number, UCT_EESP_RMA_OP_BUFFER);
 }
+
+static void uct_eesp_rma_stream(uct_eesp_iface_t *iface, uint32_t token,
+                                uint64_t number,
+                                const uct_eesp_rma_message_t *message)
+{
+    uct_eesp_rma_cursor_t cursor = {.type        = UCT_EESP_RMA_STREAM,
+                                    .token       = token,
+                                    .number      = number,
+                                    .incarnation = message->opened->incarnation};
+    uct_eesp_rma_ep_t *rma;
+    uct_eesp_rma_op_t *op;
+
+    op = uct_eesp_rma_stream_op(iface, &cursor, &rma);
+    if ((op != NULL) && ucs_unlikely(op->get != NULL)) {
+        uct_eesp_offload_sealed(op);
+    }
+    if (message->length == UCT_EESP_RMA_HEAD + 8) {
+        cursor.offset = load64(message->data + UCT_EESP_RMA_HEAD);
+        uct_eesp_rma_cursor_set(iface, message->opened, &cursor);
+    }
+}
+
+void uct_eesp_rma_handle_reply(uct_eesp_iface_t *iface,
+                               const uct_eesp_rma_message_t *message)
+{
+    uint32_t token  = load32(message->data);
+    uint64_t number = load64(message->data + 8);
+    uct_eesp_rma_ep_t *rma;
+
+    if (message->type == UCT_EESP_RMA_STREAM) {
+        /* Also for one that is gone: its data has to go somewhere. */
+        uct_eesp_rma_stream(iface, token, number, message);
+        return;
+    }
+
+    rma = uct_eesp_rma_ep_find(iface, token, message->opened->incarnation);
+    if ((rma != NULL) && ucs_unlikely(message->type == UCT_EESP_RMA_ACCEPT)) {
+        uct_eesp_offload_accepted(rma, message);
+        return;
+    }
+    if ((rma == NULL) || (number > rma->number) || (number <= rma->acked)) {
+        ucs_debug("eesp: rma: reply of rank %u to request %lu that nobody "
+                  "waits for", message->opened->source_rank, number);
+        return;
+    }
+    switch (message->type) {
+    case UCT_EESP_RMA_ACK:
+        uct_eesp_rma_settle(rma, number, NULL);
+        break;
+    case UCT_EESP_RMA_VALUE:
+        uct_eesp_rma_value(rma, number, message);
+        break;
+    case UCT_EESP_RMA_DATA:
+        uct_eesp_rma_piece(rma, number, message);
+        break;
+    case UCT_EESP_RMA_WRITTEN:
+        uct_eesp_offload_written(rma, number, message);
+        break;
+    default:
+        uct_eesp_rma_refused(rma, number, message);
+        break;
+    }
+}
+
+/* ---- Data packets of a get ----------------------------------------------- */
 
 void *uct_eesp_rma_stream_place(uct_eesp_iface_t *iface,
                                 const uct_eesp_rma_cursor_t *cursor,
@@ -350,6 +366,7 @@ ucs_status_t uct_eesp_rma_flush(uct_eesp_ep_t *ep, unsigned flags,
         op->number = rma->number;
         op->comp   = comp;
         op->status = UCS_OK;
+        op->get    = NULL;
         ucs_queue_push(&rma->ops, &op->queue);
     }
     return UCS_INPROGRESS;

@@ -3,7 +3,7 @@
  * rma_send: requests. A short or bcopy put takes part in the next flush; what
  * has a completion is answered without being asked.
  */
-#include "rma.h"
+#include "offload.h"
 
 #include <ucs/datastruct/mpool.inl>
 #include <uct/base/uct_iov.inl>
@@ -49,6 +49,9 @@ static ucs_status_t uct_eesp_rma_introduce(uct_eesp_rma_ep_t *rma)
                                   &part, 1);
     }
     rma->introduced = status == UCS_OK;
+    if (rma->introduced) {
+        uct_eesp_offload_offer(rma);
+    }
     return status;
 }
 
@@ -106,6 +109,7 @@ uct_eesp_rma_op_t *uct_eesp_rma_op_get(uct_eesp_rma_ep_t *rma,
         op->comp     = comp;
         op->status   = UCS_OK;
         op->received = 0;
+        op->get      = NULL;
     }
     return op;
 }
@@ -356,8 +360,18 @@ ucs_status_t uct_eesp_ep_get_zcopy(uct_ep_h tl_ep, const uct_iov_t *iov,
                                    size_t iovcnt, uint64_t remote_addr,
                                    uct_rkey_t rkey, uct_completion_t *comp)
 {
+    size_t length = uct_iov_total_length(iov, iovcnt);
+    ucs_status_t status;
+
     UCT_CHECK_IOV_SIZE(iovcnt, 1ul, "get_zcopy");
+    if (ucs_unlikely(ucs_derived_of(tl_ep->iface, uct_eesp_iface_t)->offload !=
+                     NULL) && (length >= UCT_EESP_OFFLOAD_MIN) &&
+        (length <= UCT_EESP_OFFLOAD_MAX)) {
+        status = uct_eesp_offload_get(tl_ep, iov, remote_addr, rkey, comp);
+        if (status != UCS_ERR_UNSUPPORTED) {
+            return status;
+        }
+    }
     return uct_eesp_rma_get(tl_ep, UCT_EESP_RMA_OP_BUFFER, NULL, iov->buffer,
-                            uct_iov_total_length(iov, iovcnt), remote_addr,
-                            rkey, comp);
+                            length, remote_addr, rkey, comp);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* rma_serve: requests of peers, each checked before it touches memory. */
-#include "rma.h"
+#include "offload.h"
 
 #include "bytes.h"
 
@@ -95,14 +95,26 @@ static void uct_eesp_rma_access(uct_eesp_iface_t *iface,
         uct_eesp_rma_cursor_set(iface, message->opened, &cursor);
         break;
     case UCT_EESP_RMA_GET:
-        job.type   = UCT_EESP_RMA_GET;
+        job.type     = UCT_EESP_RMA_GET;
         job.piece    = (load64(p) & UCT_EESP_RMA_FLAG_PIECE) != 0;
         job.announce = (load64(p) & UCT_EESP_RMA_FLAG_ANNOUNCE) != 0;
-        job.length = load64(p + 8);
+        job.length   = load64(p + 8);
         if ((job.length == 0) ||
             (job.piece && (job.length > uct_eesp_rma_max_bcopy(iface)))) {
             status = UCS_ERR_REJECTED;
         } else {
+            uct_eesp_rma_job_add(peer, &job);
+        }
+        break;
+    case UCT_EESP_RMA_FETCH:
+        job.type     = UCT_EESP_RMA_GET;
+        job.announce = 1; /* that the card does not write it */
+        job.length   = load64(p);
+        if ((job.length < UCT_EESP_OFFLOAD_MIN) ||
+            (job.length > UCT_EESP_OFFLOAD_MAX)) {
+            status = UCS_ERR_REJECTED;
+        } else {
+            job.fetch = uct_eesp_offload_asked(peer, message);
             uct_eesp_rma_job_add(peer, &job);
         }
         break;
@@ -131,6 +143,10 @@ static size_t uct_eesp_rma_least(uint8_t type)
         return UCT_EESP_RMA_GET_LEN;
     case UCT_EESP_RMA_ATOMIC:
         return UCT_EESP_RMA_ATOMIC_LEN;
+    case UCT_EESP_RMA_OFFER:
+        return UCT_EESP_RMA_HEAD + UCT_EESP_OFFER_LEN;
+    case UCT_EESP_RMA_FETCH:
+        return UCT_EESP_FETCH_LEN;
     default:
         return UCT_EESP_RMA_HEAD;
     }
@@ -157,6 +173,8 @@ void uct_eesp_rma_handle_request(uct_eesp_iface_t *iface,
                                    .token  = load32(message->data),
                                    .number = load64(message->data + 8)};
         uct_eesp_rma_job_add(peer, &job);
+    } else if (ucs_unlikely(message->type == UCT_EESP_RMA_OFFER)) {
+        uct_eesp_offload_offered(peer, message);
     } else {
         uct_eesp_rma_access(iface, peer, message);
     }

@@ -9,7 +9,7 @@
  *
  * Nothing here can fail a job: without a page it runs on, and says so once.
  */
-#include "plugin.h"
+#include "offload.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -274,7 +274,8 @@ static void uct_eesp_stat_fill(uct_eesp_md_t *md, struct eesp_stat_page *page)
                      sizeof(page->name_space));
     ucs_strncpy_zero(page->policy, md->info.name, sizeof(page->policy));
     ucs_strncpy_zero(page->keyring, md->keyring_name, sizeof(page->keyring));
-    ucs_strncpy_zero(page->offload, "none", sizeof(page->offload));
+    ucs_strncpy_zero(page->offload, uct_eesp_card_offload(md),
+                     sizeof(page->offload));
     if (tls != NULL) {
         ucs_strncpy_zero(page->transports, tls, sizeof(page->transports));
     }

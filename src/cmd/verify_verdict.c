@@ -240,6 +240,24 @@ static void print_launchers(const struct job *job)
     }
 }
 
+static void print_offload(const struct job *job)
+{
+    bool none = true;
+    size_t i;
+
+    for (i = 0; i < job->pages->count; i++) {
+        const struct eesp_stat_page *page = &job->pages->page[i].p;
+
+        if (strcmp(page->offload, "none") == 0)
+            continue;
+        none = false;
+        printf("offload: %s[%d] left data to a network card: %s\n",
+               page->command, page->pid, page->offload);
+    }
+    if (none)
+        printf("offload: none, all of it was sealed by the CPU\n");
+}
+
 static void print_bad(const struct job *job)
 {
     size_t i;
@@ -370,7 +388,7 @@ int verdict_print(const struct job *job)
     table_free(table);
     name_generations(job->streams, text, sizeof(text));
     printf("\nkey generations on the wire: %s\n", text[0] ? text : "none");
-    printf("offload: none, all of it was sealed by the CPU\n");
+    print_offload(job);
     printf("encryption below, by cards or kernel of this host:\n");
     nic_print("  ");
     printf("launchers' own connections, not the job's data: %" PRIu64 "\n",

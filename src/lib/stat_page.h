@@ -25,7 +25,7 @@
 #include "eesp.h"
 
 #define EESP_STAT_MAGIC   "EESPSTAT" /* without its NUL */
-#define EESP_STAT_VERSION 2
+#define EESP_STAT_VERSION 3
 #define EESP_STAT_LOWERS  8
 #define EESP_STAT_REASONS 32 /* as struct eesp_counters has */
 #define EESP_STAT_FILE    8192
@@ -73,7 +73,7 @@ struct eesp_stat_page {
     uint32_t confidentiality;
     uint32_t epoch;
     char     policy[EESP_POLICY_NAME_MAX + 1];
-    char     offload[16]; /* "none" */
+    char     offload[32]; /* "none", "confidentiality only", "conf+mac" */
     char     transports[128]; /* UCX_TLS: others beside may carry clear text */
 
     /*

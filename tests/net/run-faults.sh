@@ -380,9 +380,11 @@ eesp_cases() {
     RUN_PRELOAD=$version_stub refused "UCX of another minor version" \
         "$says_version" "${keyed[@]}" -- "$MPI_CHECK" marker
     for offload in conf conf+mac; do
-        refused "offload without integrity: $offload" \
-            'UCX_EESP_OFFLOAD=conf.* that is confidential only' "${keyed[@]}" \
-            UCX_EESP_OFFLOAD=$offload -- "$MPI_CHECK" marker
+        accepted "no card to offload to: $offload" "${keyed[@]}" \
+            UCX_EESP_OFFLOAD=$offload UCX_EESP_RMA=y -- "$MPI_CHECK" marker
+        said "OFFLOAD=${offload/+/.}: no lower .*: all is sealed by the CPU"
+        report $? "no card to offload to: $offload is told of"
+        sealed "no card to offload to: $offload"
     done
     accepted "offload off" "${keyed[@]}" UCX_EESP_OFFLOAD=off -- \
         "$MPI_CHECK" marker

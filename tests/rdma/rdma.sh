@@ -86,6 +86,10 @@ offload() {
         $tests_dir/see/nic.sh >/run/vm/told.nic" >"$out" 2>"$err"
     [ $? -ne 124 ] || not_ok "crypto offload in a guest" "no end"
     count_of "$work/offload/told"
+    "$vm" run -o "$work/conf" -t 500 "top_builddir=$top_builddir \
+        $tests_dir/rdma/conf-guest.sh" >"$out" 2>"$err"
+    [ $? -ne 124 ] || not_ok "offload of the transport in a guest" "no end"
+    count_of "$out"
     count_of "$work/offload/told.nic"
 }
 
@@ -116,7 +120,17 @@ two_guests() {
         grep -q '^[1-9][0-9]* not EESP' "$out"
     report $? "plain: eesp decode tells of data that is not sealed"
 
-    capture sealed 'net 10.9.0.0/24 and udp port 4791'
+    # RC's opcodes of RDMA WRITE, 6 to 11: what cards write.
+    local write='udp[8] >= 6 and udp[8] <= 11'
+    if [ -e "$work/pair/1/audit" ]; then
+        capture written "net 10.9.0.0/24 and udp port 4791 and $write"
+        [ "$(stat -c %s "$work/written.pcap")" -gt 400000 ] &&
+            ! grep -qaF "$marker" "$work/written.pcap"
+        report $? "transport by the cards: ciphertext on the wire, $(stat -c %s \
+            "$work/written.pcap") bytes"
+    fi
+
+    capture sealed "net 10.9.0.0/24 and udp port 4791 and not ($write)"
     ! grep -qaF "$marker" "$work/sealed.pcap"
     report $? "sealed: the marker is not in the RoCEv2 frames"
     "$EESP_BIN" decode --quiet --keyring "$work/keyring.jwks" \
