@@ -31,27 +31,29 @@ ucs_status_t uct_eesp_rma_job_post(uct_eesp_rma_peer_t *peer,
 }
 
 /*
- * How much the next data packet holds. All in equal parts, as few as there can
- * be; but over shared memory, where one core seals while another opens, a get
- * that is alone begins and ends with short ones: nothing else hides the time of
- * the first and of the last.
+ * How much the next data packet holds: as much as fits. Over shared memory, where
+ * one core seals while another opens, all in equal parts; but a get that is alone
+ * begins and ends with short ones: nothing else hides the time of the first and
+ * of the last.
  */
 static size_t uct_eesp_rma_job_chunk(const uct_eesp_rma_peer_t *peer,
                                      const uct_eesp_rma_job_t *job)
 {
-    size_t chunk = uct_eesp_rma_chunk(peer->iface);
-    size_t parts = ucs_div_round_up(job->length, chunk);
+    size_t most  = ucs_min(job->length, uct_eesp_rma_chunk(peer->iface));
+    size_t chunk = most;
 
-    if ((peer->iface->beside != NULL) && (peer->jobs.ptail == &job->queue.next)) {
-        chunk = ucs_min(chunk, UCT_EESP_RMA_OVERLAP + job->offset);
-        chunk = ucs_min(chunk, ucs_max(UCT_EESP_RMA_OVERLAP, job->length / 2));
-        return job->length - ucs_min(chunk, job->length) <
-               UCT_EESP_RMA_OVERLAP / 2 ?
-               ucs_min(job->length, uct_eesp_rma_chunk(peer->iface)) :
-               ucs_align_down(chunk, 64);
+    if ((peer->iface->beside == NULL) || (job->length <= UCT_EESP_RMA_OVERLAP)) {
+        return most;
     }
-    return parts == 1 ? job->length :
-           ucs_min(chunk, ucs_align_up(ucs_div_round_up(job->length, parts), 64));
+    if (peer->jobs.ptail != &job->queue.next) { /* others wait */
+        chunk = ucs_div_round_up(job->length,
+                                 ucs_div_round_up(job->length, most));
+        return ucs_min(most, ucs_align_up(chunk, 64));
+    }
+    chunk = ucs_min(chunk, UCT_EESP_RMA_OVERLAP + job->offset);
+    chunk = ucs_min(chunk, ucs_max(UCT_EESP_RMA_OVERLAP, job->length / 2));
+    return job->length - chunk < UCT_EESP_RMA_OVERLAP / 2 ?
+           most : ucs_align_down(chunk, 64);
 }
 
 /*
