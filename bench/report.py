@@ -30,7 +30,7 @@ class Run:
     """The samples of one run: by what was measured, then by round. Where plain
     was measured before and after sealed ('plain', 'again'), its figure is the
     mean of the two, and rounds in which they differ by more than NOISY are left
-    out: something else changed the machine meanwhile."""
+    out, if not all do: something else changed the machine meanwhile."""
 
     def __init__(self, path, cores):
         self.cores = cores
@@ -49,8 +49,8 @@ class Run:
         drifts = {r: 2 * abs(p - again[r]) / (p + again[r])
                   for r, p in plain.items() if r in again}
         self.drifts[key] = drifts
-        self.samples[key] = {r: (plain[r] + again[r]) / 2
-                             for r, drift in drifts.items() if drift <= NOISY}
+        kept = [r for r, drift in drifts.items() if drift <= NOISY] or drifts
+        self.samples[key] = {r: (plain[r] + again[r]) / 2 for r in kept}
 
     def get(self, *key):
         """{round: figure}"""
