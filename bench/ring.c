@@ -4,7 +4,8 @@
  * other receives, with nothing else around: the limit of what a transport over
  * shared memory can do. plain: copied in and copied out. sealed: into the slot,
  * opened out of it, under one key or a ring of keys, from as many sources in
- * turn; 512 keys are kept, of 4096 each is derived again.
+ * turn; 512 keys are kept, of 4096 each is derived again. beside: sealed into
+ * memory of the sender's own, and copied in (ucx_plugin/place.h).
  */
 #include <err.h>
 #include <getopt.h>
@@ -33,20 +34,27 @@ struct slot {
 struct job {
     size_t                size;
     unsigned              keys; /* 0: plain */
+    int                   beside;
     struct eesp_lane     *tx, *rx;
     uint64_t              sequence; /* of all sources alike */
     struct bench_spread   ns;
     uint64_t              packets; /* of a window */
 };
 
-static const unsigned key_counts[] = {0, 1, 64, KEYS_MAX};
-enum { MODES = sizeof(key_counts) / sizeof(key_counts[0]) };
+static const struct {
+    const char *name;
+    unsigned    keys;
+    int         beside;
+} modes[] = {
+    {"plain", 0, 0}, {"1", 1, 0}, {"1 beside", 1, 1}, {"64", 64, 0},
+    {"4096", KEYS_MAX, 0}};
+enum { MODES = sizeof(modes) / sizeof(modes[0]) };
 
 static struct eesp_keyring *keyring;
 static uint64_t incarnations[KEYS_MAX]; /* of the sources */
 static uint8_t *ring; /* shared */
 static size_t stride;
-static uint8_t *source, *user;
+static uint8_t *source, *beside, *user;
 
 /* What the receiver is to do; its answer. */
 static struct job *current;
@@ -94,7 +102,10 @@ static void send_next(struct job *job, uint64_t number)
 {
     struct slot *slot = slot_of(number);
 
-    if (job->keys > 0) {
+    if (job->beside) {
+        slot->length = seal_next(job, beside);
+        memcpy(slot->data, beside, slot->length);
+    } else if (job->keys > 0) {
         slot->length = seal_next(job, slot->data);
     } else {
         slot->length = job->size;
@@ -222,15 +233,14 @@ static void print(const struct job *jobs, unsigned n, FILE *csv)
         fprintf(csv, "bytes,keys,ns_25,ns_median,ns_75,of_plain\n");
     for (i = 0; i < n; i++) {
         const struct job *job = &jobs[i], *plain = &jobs[i / MODES * MODES];
-        char keys[16];
+        const char *keys = modes[i % MODES].name;
 
-        snprintf(keys, sizeof(keys), "%u", job->keys);
         printf("%8zu %8s  %8.1f [%7.1f %7.1f] %8.2f %8.2f\n", job->size,
-               job->keys ? keys : "plain", job->ns.median, job->ns.low,
+               keys, job->ns.median, job->ns.low,
                job->ns.high, (double)job->size / job->ns.median,
                plain->ns.median / job->ns.median);
         if (csv != NULL)
-            fprintf(csv, "%zu,%u,%.2f,%.2f,%.2f,%.4f\n", job->size, job->keys,
+            fprintf(csv, "%zu,%s,%.2f,%.2f,%.2f,%.4f\n", job->size, keys,
                     job->ns.low, job->ns.median, job->ns.high,
                     plain->ns.median / job->ns.median);
     }
@@ -266,12 +276,14 @@ int main(int argc, char *argv[])
              ~(size_t)63;
     ring   = buffer(SLOTS * stride);
     source = buffer(sizes[SIZES - 1] + ROOM);
+    beside = buffer(sizes[SIZES - 1] + ROOM);
     user   = buffer(sizes[SIZES - 1] + 2 * ROOM);
     for (i = 0; i < KEYS_MAX; i++)
         incarnations[i] = (uint64_t)random() << 32 | (uint64_t)random();
     for (i = 0; i < SIZES * MODES; i++) {
         jobs[i].size = sizes[i / MODES];
-        jobs[i].keys = key_counts[i % MODES];
+        jobs[i].keys   = modes[i % MODES].keys;
+        jobs[i].beside = modes[i % MODES].beside;
         jobs[i].tx   = open_lane(0);
         jobs[i].rx   = open_lane(OWN_RANK);
     }

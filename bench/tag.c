@@ -6,6 +6,7 @@
 #include "aead.h"
 
 #include <err.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 #include "bench.h"
 #include "eesp.h"
 
-enum { SIZES = 3, SIZE_LIMIT = 1 << 20, WINDOWS = 41 };
+enum { SIZES = 3, SIZE_LIMIT = 1 << 20 };
 
 static const size_t sizes[SIZES] = {65536, 262144, SIZE_LIMIT};
 static uint8_t *data, *sealed;
@@ -62,14 +63,38 @@ static void open_job(struct job *job, unsigned id, size_t size)
         errx(1, "%s: no key", job->aead->backend);
 }
 
-int main(void)
+static void print(const struct job *job, struct bench_spread ns, FILE *csv)
 {
+    printf("%-12s %-16s %8zu bytes %8.0f ns [%.0f %.0f] %5.1f GB/s\n",
+           job->aead->name, job->aead->backend, job->size, ns.median, ns.low,
+           ns.high, (double)job->size / ns.median);
+    if (csv != NULL)
+        fprintf(csv, "%s,%s,%zu,%.1f,%.1f,%.1f\n", job->aead->name,
+                job->aead->backend, job->size, ns.low, ns.median, ns.high);
+}
+
+int main(int argc, char *argv[])
+{
+    static const struct option options[] = {
+        {"csv", required_argument, NULL, 'c'},
+        {"windows", required_argument, NULL, 'w'},
+        {NULL, 0, NULL, 0}};
     static const unsigned ids[] = {EESP_AEAD_AES_256_GCM,
                                    EESP_AEAD_AES_256_GMAC};
     struct bench_case cases[2 * SIZES] = {{0}};
     struct job jobs[2 * SIZES]         = {{0}};
-    int i;
+    unsigned windows = 41;
+    FILE *csv        = NULL;
+    int option, i;
 
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == 'c' && (csv = fopen(optarg, "w")) == NULL)
+            err(1, "%s", optarg);
+        else if (option == 'w' && atoi(optarg) > 0)
+            windows = (unsigned)atoi(optarg);
+        else if (option != 'c')
+            errx(2, "usage: tag [--windows N] [--csv FILE]");
+    }
     data   = aligned_alloc(64, SIZE_LIMIT);
     sealed = aligned_alloc(64, SIZE_LIMIT);
     if (data == NULL || sealed == NULL)
@@ -81,12 +106,10 @@ int main(void)
         open_job(&jobs[i], ids[i % 2], sizes[i / 2]);
         cases[i] = (struct bench_case){.run = run, .arg = &jobs[i]};
     }
-    bench_measure(cases, 2 * SIZES, WINDOWS);
+    bench_measure(cases, 2 * SIZES, windows);
+    if (csv != NULL)
+        fprintf(csv, "aead,backend,bytes,ns_25,ns_median,ns_75\n");
     for (i = 0; i < 2 * SIZES; i++)
-        printf("%-12s %-16s %8zu bytes %8.0f ns (%.0f to %.0f) %5.1f GB/s\n",
-               jobs[i].aead->name, jobs[i].aead->backend, jobs[i].size,
-               cases[i].part[0].median, cases[i].part[0].low,
-               cases[i].part[0].high,
-               (double)jobs[i].size / cases[i].part[0].median);
-    return 0;
+        print(&jobs[i], cases[i].part[0], csv);
+    return csv != NULL && fclose(csv) != 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* lower_iface: opens the lower interface of a device and checks that it will do. */
-#include "plugin.h"
+#include "rma.h"
 
 #include <ucs/sys/math.h>
 

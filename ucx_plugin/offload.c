@@ -71,7 +71,7 @@ static void uct_eesp_offload_keys_drop(uct_eesp_mover_t *of, int all)
         if (all || (&key->list != of->keys.next)) {
             ucs_list_del(&key->list);
             if (!uct_eesp_offload_key_destroy(of, key)) {
-                ucs_list_add_tail(&of->keys, &key->list);
+                ucs_list_insert_before(&next->list, &key->list);
             }
         }
     }
@@ -107,16 +107,19 @@ void uct_eesp_offload_init(uct_eesp_iface_t *iface)
 {
     uct_eesp_md_t *md = uct_eesp_iface_md(iface);
     uct_eesp_mover_t *of;
+    int ret;
 
     if ((md->card == NULL) ||
         strcmp(md->card->name, iface->lower_dev->resource.dev_name)) {
         return;
     }
-    of = ucs_calloc(1, sizeof(*of), "eesp offload");
-    if (of == NULL) {
-        return;
-    }
-    if (md->card->backend->open(md->card->pd, &of->dev) != 0) {
+    of  = ucs_calloc(1, sizeof(*of), "eesp offload");
+    ret = (of == NULL) ? -ENOMEM :
+          md->card->backend->open(md->card->pd, &of->dev);
+    if (ret != 0) {
+        ucs_warn("eesp: UCX_EESP_OFFLOAD=%s: card %s: %s: all is sealed by the "
+                 "CPU", uct_eesp_card_setting(md->card->mac), md->card->name,
+                 vcc_strerror(ret));
         ucs_free(of);
         return;
     }

@@ -90,23 +90,22 @@ struct uct_eesp_mover {
 /* One QP, of a requester or of a target. */
 typedef struct uct_eesp_offload_link {
     uct_eesp_mover_t        *of;
-    struct ibv_cq             *cq;
-    struct ibv_qp             *qp;
-    uint32_t                   psn, rank; /* rank: of the peer, for people */
-    int                        up, failed;
+    struct ibv_cq           *cq;
+    struct ibv_qp           *qp;
+    uint32_t                 psn, rank; /* rank: of the peer, for people */
+    int                      up, failed;
     /* Requester: */
-    uint64_t                   arrived, written; /* as seen, as told */
-    uint64_t                   attached, configured; /* likewise */
-    unsigned                   gets;
-    void                      *receives;
+    uint64_t                 arrived, written; /* as seen, as told */
+    uint64_t                 attached, configured; /* likewise */
+    unsigned                 gets;
     /* Target: */
-    struct uct_eesp_rma_peer  *peer;
-    uint32_t                   token, peer_rank;
-    uint64_t                   peer_id; /* as it has offered */
-    uct_eesp_offload_key_t    *key;
-    ucs_list_link_t            list;    /* of writing */
-    int                        writing;
-    struct uct_eesp_fetch     *fetch; /* at the card */
+    struct uct_eesp_rma_peer *peer;
+    uint32_t                 token, peer_rank;
+    uint64_t                 peer_id; /* as it has offered */
+    uct_eesp_offload_key_t  *key;
+    ucs_list_link_t          list;    /* of writing */
+    int                      writing;
+    struct uct_eesp_fetch   *fetch; /* at the card */
 } uct_eesp_offload_link_t;
 
 /* A get at the requester's card. */
@@ -144,7 +143,8 @@ typedef struct uct_eesp_fetch {
 #define UCT_EESP_WR_RECEIVE 1
 #define UCT_EESP_WR_WRITE   2
 
-/* offload_card.c */
+/* offload_card.c: the setting's name; whether the device was removed. */
+const char *uct_eesp_card_setting(int mac);
 int uct_eesp_card_ended(const struct uct_eesp_card *card);
 
 /* offload_link.c. NULL: no memory. */
@@ -187,6 +187,7 @@ int uct_eesp_tag_fits(struct uct_eesp_tag_key *key, uint64_t unit0,
 
 /* offload_serve.c */
 void uct_eesp_offload_serve_cleanup(uct_eesp_mover_t *of);
+
 /* ---- For the rest of the plugin ----------------------------------------- */
 
 /* Why there is none is told, and all is sealed. mac: conf+mac. */

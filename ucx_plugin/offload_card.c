@@ -116,6 +116,24 @@ static void uct_eesp_card_free(struct uct_eesp_card *card)
     ucs_free(card);
 }
 
+static struct uct_eesp_card *uct_eesp_card_create(const char *name, int mac,
+                                                  char why[VCC_WHY_LEN])
+{
+    struct uct_eesp_card *card = ucs_calloc(1, sizeof(*card), "eesp card");
+
+    if (card == NULL) {
+        snprintf(why, VCC_WHY_LEN, "no memory");
+        return NULL;
+    }
+    ucs_recursive_spinlock_init(&card->lock, 0);
+    card->mac = mac;
+    if (!uct_eesp_card_try(card, name, why)) {
+        uct_eesp_card_free(card);
+        return NULL;
+    }
+    return card;
+}
+
 /* Lower transports on RDMA devices are those that UCX's ib module has. */
 static const char *uct_eesp_card_find(const uct_eesp_md_t *md)
 {
@@ -130,7 +148,7 @@ static const char *uct_eesp_card_find(const uct_eesp_md_t *md)
     return NULL;
 }
 
-static const char *uct_eesp_card_setting(int mac)
+const char *uct_eesp_card_setting(int mac)
 {
     return mac ? "conf+mac" : "conf";
 }
@@ -154,18 +172,11 @@ void uct_eesp_card_open(uct_eesp_md_t *md, int mac)
              "in FIPS mode no card's AES is used" :
              "no lower transport is on an RDMA device");
     if (md->rma && (eesp_fips_provider() == NULL) && (name != NULL)) {
-        md->card = ucs_calloc(1, sizeof(*md->card), "eesp card");
-        if (md->card == NULL) {
-            return;
-        }
-        ucs_recursive_spinlock_init(&md->card->lock, 0);
-        md->card->mac = mac;
-        if (uct_eesp_card_try(md->card, name, why)) {
+        md->card = uct_eesp_card_create(name, mac, why);
+        if (md->card != NULL) {
             uct_eesp_card_tell(md->card);
             return;
         }
-        uct_eesp_card_free(md->card);
-        md->card = NULL;
     }
     if (uct_eesp_is_wanted()) {
         ucs_warn("eesp: UCX_EESP_OFFLOAD=%s: %s: all is sealed by the CPU",

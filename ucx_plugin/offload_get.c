@@ -37,7 +37,7 @@ static ucs_status_t uct_eesp_offload_post_offer(uct_eesp_rma_ep_t *rma)
 void uct_eesp_offload_offer(uct_eesp_rma_ep_t *rma)
 {
     uct_eesp_mover_t *of = uct_eesp_offload_of(rma);
-    uint32_t rank          = rma->ep->channels[0].destination.rank;
+    uint32_t rank        = rma->ep->channels[0].destination.rank;
 
     /* Not to ourselves: a key is for one direction. */
     if ((of == NULL) || (rma->link != NULL) ||
@@ -121,8 +121,8 @@ static int uct_eesp_offload_attach(uct_eesp_offload_link_t *link,
     get->key     = key;
     get->mem     = NULL;
     get->written = 0;
-    get->mr   = ibv_reg_mr(card->pd, iov->buffer, length,
-                           IBV_ACCESS_LOCAL_WRITE);
+    get->mr      = ibv_reg_mr(card->pd, iov->buffer, length,
+                              IBV_ACCESS_LOCAL_WRITE);
     if ((key == NULL) || (get->mr == NULL)) {
         uct_eesp_offload_link_fail(link, key == NULL ?
                                    "no key for the card under this keyring" :

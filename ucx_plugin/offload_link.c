@@ -24,8 +24,8 @@ static int uct_eesp_offload_receive(uct_eesp_offload_link_t *link)
 static int uct_eesp_offload_link_make(uct_eesp_offload_link_t *link,
                                       unsigned access)
 {
-    uct_eesp_mover_t *of          = link->of;
-    struct ibv_qp_attr to_init      = {
+    uct_eesp_mover_t *of           = link->of;
+    struct ibv_qp_attr to_init     = {
         .qp_state        = IBV_QPS_INIT,
         .port_num        = of->card->port,
         .qp_access_flags = access

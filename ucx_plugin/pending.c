@@ -5,15 +5,10 @@
  * while requests wait); so they wait here, are counted, and the lower only
  * holds one request of ours, which stands for the whole queue.
  */
-#include "plugin.h"
+#include "rma.h"
 
 /* Sends of one endpoint before others get their turn. */
 #define UCT_EESP_DISPATCH_MAX 16
-
-static uct_eesp_iface_t *uct_eesp_pending_iface(uct_eesp_ep_t *ep)
-{
-    return ucs_derived_of(ep->super.super.iface, uct_eesp_iface_t);
-}
 
 static ucs_queue_elem_t *uct_eesp_pending_elem(uct_pending_req_t *req)
 {
@@ -51,7 +46,7 @@ static ucs_status_t uct_eesp_pending_dispatch(uct_pending_req_t *lower_req)
             ucs_queue_push_head(&channel->pending, uct_eesp_pending_elem(req));
             break;
         }
-        --uct_eesp_pending_iface(channel->ep)->num_pending;
+        --uct_eesp_ep_iface(channel->ep)->num_pending;
     }
     --channel->ep->dispatching;
 
@@ -66,7 +61,7 @@ ucs_status_t uct_eesp_ep_pending_add(uct_ep_h tl_ep, uct_pending_req_t *req,
                                      unsigned flags)
 {
     uct_eesp_ep_t *ep           = ucs_derived_of(tl_ep, uct_eesp_ep_t);
-    uct_eesp_iface_t *iface     = uct_eesp_pending_iface(ep);
+    uct_eesp_iface_t *iface     = uct_eesp_ep_iface(ep);
     uct_eesp_channel_t *channel = &ep->channels[iface->async &&
                                                 (flags & UCT_CB_FLAG_ASYNC)];
     ucs_status_t status         = UCS_OK;
@@ -101,7 +96,7 @@ void uct_eesp_ep_pending_purge(uct_ep_h tl_ep, uct_pending_purge_callback_t cb,
                                void *arg)
 {
     uct_eesp_ep_t *ep       = ucs_derived_of(tl_ep, uct_eesp_ep_t);
-    uct_eesp_iface_t *iface = uct_eesp_pending_iface(ep);
+    uct_eesp_iface_t *iface = uct_eesp_ep_iface(ep);
     uct_eesp_channel_t *channel;
     uct_pending_req_t *req;
     int added = 0;

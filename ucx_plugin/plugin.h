@@ -483,7 +483,7 @@ uct_eesp_rx_prefetch(const uct_eesp_iface_t *iface, const void *packet,
     }
 }
 
-/* ---- endpoint: ep.c, pending.c ----------------------------------------- */
+/* ---- endpoint: ep.c, send.c, pending.c ---------------------------------- */
 
 struct uct_eesp_ep;
 
@@ -522,6 +522,12 @@ typedef struct uct_eesp_ep {
     unsigned                num_channels;
     uct_eesp_channel_t      channels[EESP_AM_LOWER_LAST];
 } uct_eesp_ep_t;
+
+static UCS_F_ALWAYS_INLINE uct_eesp_iface_t *
+uct_eesp_ep_iface(const uct_eesp_ep_t *ep)
+{
+    return ucs_derived_of(ep->super.super.iface, uct_eesp_iface_t);
+}
 
 UCS_CLASS_DECLARE_NEW_FUNC(uct_eesp_ep_t, uct_ep_t, const uct_ep_params_t*);
 UCS_CLASS_DECLARE_DELETE_FUNC(uct_eesp_ep_t, uct_ep_t);
@@ -575,67 +581,6 @@ ucs_status_t uct_eesp_ep_post(uct_eesp_ep_t *ep, uint8_t id, uint8_t lower_id,
 ssize_t uct_eesp_ep_post_packed(uct_eesp_ep_t *ep, uint8_t id,
                                 const void *message, size_t message_length,
                                 uct_pack_callback_t pack_cb, void *arg);
-
-/* ---- memory of peers: rma*.c --------------------------------------------- */
-
-ucs_status_t uct_eesp_rma_init(uct_eesp_iface_t *iface);
-void uct_eesp_rma_cleanup(uct_eesp_iface_t *iface);
-void uct_eesp_rma_query(const uct_eesp_iface_t *iface, uct_iface_attr_t *attr);
-size_t uct_eesp_rma_max_bcopy(const uct_eesp_iface_t *iface);
-void uct_eesp_rma_message(uct_eesp_iface_t *iface, uint8_t type,
-                          const uint8_t *data, size_t length,
-                          const struct eesp_opened *opened);
-/* The lower has lost an endpoint: a requester may be answered over it. */
-void uct_eesp_rma_peer_failed(uct_eesp_ep_t *ep);
-/* It is destroyed: answers that come find another way. */
-void uct_eesp_rma_peer_leave(uct_eesp_ep_t *ep);
-/* Whether a request in a queue is ours; if so it is forgotten. */
-int uct_eesp_rma_forget(uct_pending_req_t *req);
-/* Whether something is left for the next round of progress. */
-int uct_eesp_rma_owes(const uct_eesp_iface_t *iface);
-/* UCS_OK: all requests are done, and none was refused. */
-ucs_status_t uct_eesp_rma_flush(uct_eesp_ep_t *ep, unsigned flags,
-                                uct_completion_t *comp);
-ucs_status_t uct_eesp_rma_iface_flush(uct_eesp_iface_t *iface);
-void uct_eesp_rma_ep_destroy(uct_eesp_ep_t *ep);
-
-ucs_status_t uct_eesp_ep_put_short(uct_ep_h tl_ep, const void *buffer,
-                                   unsigned length, uint64_t remote_addr,
-                                   uct_rkey_t rkey);
-ssize_t uct_eesp_ep_put_bcopy(uct_ep_h tl_ep, uct_pack_callback_t pack_cb,
-                              void *arg, uint64_t remote_addr, uct_rkey_t rkey);
-ucs_status_t uct_eesp_ep_put_zcopy(uct_ep_h tl_ep, const uct_iov_t *iov,
-                                   size_t iovcnt, uint64_t remote_addr,
-                                   uct_rkey_t rkey, uct_completion_t *comp);
-ucs_status_t uct_eesp_ep_get_bcopy(uct_ep_h tl_ep,
-                                   uct_unpack_callback_t unpack_cb, void *arg,
-                                   size_t length, uint64_t remote_addr,
-                                   uct_rkey_t rkey, uct_completion_t *comp);
-ucs_status_t uct_eesp_ep_get_zcopy(uct_ep_h tl_ep, const uct_iov_t *iov,
-                                   size_t iovcnt, uint64_t remote_addr,
-                                   uct_rkey_t rkey, uct_completion_t *comp);
-ucs_status_t uct_eesp_ep_atomic_cswap64(uct_ep_h ep, uint64_t compare,
-                                        uint64_t swap, uint64_t remote_addr,
-                                        uct_rkey_t rkey, uint64_t *result,
-                                        uct_completion_t *comp);
-ucs_status_t uct_eesp_ep_atomic_cswap32(uct_ep_h ep, uint32_t compare,
-                                        uint32_t swap, uint64_t remote_addr,
-                                        uct_rkey_t rkey, uint32_t *result,
-                                        uct_completion_t *comp);
-ucs_status_t uct_eesp_ep_atomic64_post(uct_ep_h ep, unsigned opcode,
-                                       uint64_t value, uint64_t remote_addr,
-                                       uct_rkey_t rkey);
-ucs_status_t uct_eesp_ep_atomic32_post(uct_ep_h ep, unsigned opcode,
-                                       uint32_t value, uint64_t remote_addr,
-                                       uct_rkey_t rkey);
-ucs_status_t uct_eesp_ep_atomic64_fetch(uct_ep_h ep, unsigned opcode,
-                                        uint64_t value, uint64_t *result,
-                                        uint64_t remote_addr, uct_rkey_t rkey,
-                                        uct_completion_t *comp);
-ucs_status_t uct_eesp_ep_atomic32_fetch(uct_ep_h ep, unsigned opcode,
-                                        uint32_t value, uint32_t *result,
-                                        uint64_t remote_addr, uct_rkey_t rkey,
-                                        uct_completion_t *comp);
 
 /* ---- component.c ------------------------------------------------------- */
 

@@ -77,8 +77,7 @@ void uct_eesp_rma_message(uct_eesp_iface_t *iface, uint8_t type,
 /* The lower has lost the endpoint to a requester: there is nobody to tell. */
 void uct_eesp_rma_peer_failed(uct_eesp_ep_t *ep)
 {
-    uct_eesp_iface_t *iface = ucs_derived_of(ep->super.super.iface,
-                                             uct_eesp_iface_t);
+    uct_eesp_iface_t *iface = uct_eesp_ep_iface(ep);
 
     uct_eesp_enter(iface);
     if (ep->serves != NULL) {
@@ -96,8 +95,7 @@ int uct_eesp_rma_owes(const uct_eesp_iface_t *iface)
 
 uct_eesp_rma_ep_t *uct_eesp_rma_ep_create(uct_eesp_ep_t *ep)
 {
-    uct_eesp_iface_t *iface = ucs_derived_of(ep->super.super.iface,
-                                             uct_eesp_iface_t);
+    uct_eesp_iface_t *iface = uct_eesp_ep_iface(ep);
     uct_eesp_rma_ep_t *rma  = ucs_calloc(1, sizeof(*rma), "eesp rma ep");
     khiter_t iter;
     int ret;

@@ -258,7 +258,7 @@ typedef struct uct_eesp_rma_message {
 static UCS_F_ALWAYS_INLINE uct_eesp_iface_t *
 uct_eesp_rma_iface(const uct_eesp_rma_ep_t *rma)
 {
-    return ucs_derived_of(rma->ep->super.super.iface, uct_eesp_iface_t);
+    return uct_eesp_ep_iface(rma->ep);
 }
 
 /* An endpoint that sends to us. */
@@ -274,6 +274,8 @@ uct_eesp_rma_chunk(const uct_eesp_iface_t *iface)
 {
     return ucs_align_down_pow2(iface->max_data, 64);
 }
+
+size_t uct_eesp_rma_max_bcopy(const uct_eesp_iface_t *iface); /* of one message */
 
 /* Up to this many bytes go in one message and are copied, which costs less than
  * the message that announces data packets. */
@@ -368,6 +370,7 @@ void uct_eesp_rma_job_add(uct_eesp_rma_peer_t *peer,
 /* An acknowledgement, together with others that come now. */
 void uct_eesp_rma_owe(uct_eesp_rma_peer_t *peer, uint32_t token,
                       uint64_t number);
+/* What waits is sent, as soon as there is an endpoint and room. */
 void uct_eesp_rma_jobs_start(uct_eesp_rma_peer_t *peer);
 void uct_eesp_rma_jobs_clear(uct_eesp_rma_peer_t *peer);
 /* The next data packet to it follows nothing. */
@@ -375,5 +378,65 @@ void uct_eesp_rma_unannounce(uct_eesp_rma_peer_t *peer);
 /* Takes its request out of its endpoint's queue. */
 void uct_eesp_rma_withdraw(uct_eesp_rma_peer_t *peer);
 void uct_eesp_rma_later(uct_eesp_iface_t *iface);
+
+/* ---- For the rest of the plugin ------------------------------------------- */
+
+ucs_status_t uct_eesp_rma_init(uct_eesp_iface_t *iface);
+void uct_eesp_rma_cleanup(uct_eesp_iface_t *iface);
+void uct_eesp_rma_query(const uct_eesp_iface_t *iface, uct_iface_attr_t *attr);
+void uct_eesp_rma_message(uct_eesp_iface_t *iface, uint8_t type,
+                          const uint8_t *data, size_t length,
+                          const struct eesp_opened *opened);
+/* The lower has lost an endpoint: a requester may be answered over it. */
+void uct_eesp_rma_peer_failed(uct_eesp_ep_t *ep);
+/* It is destroyed: answers that come find another way. */
+void uct_eesp_rma_peer_leave(uct_eesp_ep_t *ep);
+/* Whether a request in a queue is ours; if so it is forgotten. */
+int uct_eesp_rma_forget(uct_pending_req_t *req);
+/* Whether something is left for the next round of progress. */
+int uct_eesp_rma_owes(const uct_eesp_iface_t *iface);
+/* UCS_OK: all requests are done, and none was refused. */
+ucs_status_t uct_eesp_rma_flush(uct_eesp_ep_t *ep, unsigned flags,
+                                uct_completion_t *comp);
+ucs_status_t uct_eesp_rma_iface_flush(uct_eesp_iface_t *iface);
+void uct_eesp_rma_ep_destroy(uct_eesp_ep_t *ep);
+
+ucs_status_t uct_eesp_ep_put_short(uct_ep_h tl_ep, const void *buffer,
+                                   unsigned length, uint64_t remote_addr,
+                                   uct_rkey_t rkey);
+ssize_t uct_eesp_ep_put_bcopy(uct_ep_h tl_ep, uct_pack_callback_t pack_cb,
+                              void *arg, uint64_t remote_addr, uct_rkey_t rkey);
+ucs_status_t uct_eesp_ep_put_zcopy(uct_ep_h tl_ep, const uct_iov_t *iov,
+                                   size_t iovcnt, uint64_t remote_addr,
+                                   uct_rkey_t rkey, uct_completion_t *comp);
+ucs_status_t uct_eesp_ep_get_bcopy(uct_ep_h tl_ep,
+                                   uct_unpack_callback_t unpack_cb, void *arg,
+                                   size_t length, uint64_t remote_addr,
+                                   uct_rkey_t rkey, uct_completion_t *comp);
+ucs_status_t uct_eesp_ep_get_zcopy(uct_ep_h tl_ep, const uct_iov_t *iov,
+                                   size_t iovcnt, uint64_t remote_addr,
+                                   uct_rkey_t rkey, uct_completion_t *comp);
+ucs_status_t uct_eesp_ep_atomic_cswap64(uct_ep_h ep, uint64_t compare,
+                                        uint64_t swap, uint64_t remote_addr,
+                                        uct_rkey_t rkey, uint64_t *result,
+                                        uct_completion_t *comp);
+ucs_status_t uct_eesp_ep_atomic_cswap32(uct_ep_h ep, uint32_t compare,
+                                        uint32_t swap, uint64_t remote_addr,
+                                        uct_rkey_t rkey, uint32_t *result,
+                                        uct_completion_t *comp);
+ucs_status_t uct_eesp_ep_atomic64_post(uct_ep_h ep, unsigned opcode,
+                                       uint64_t value, uint64_t remote_addr,
+                                       uct_rkey_t rkey);
+ucs_status_t uct_eesp_ep_atomic32_post(uct_ep_h ep, unsigned opcode,
+                                       uint32_t value, uint64_t remote_addr,
+                                       uct_rkey_t rkey);
+ucs_status_t uct_eesp_ep_atomic64_fetch(uct_ep_h ep, unsigned opcode,
+                                        uint64_t value, uint64_t *result,
+                                        uint64_t remote_addr, uct_rkey_t rkey,
+                                        uct_completion_t *comp);
+ucs_status_t uct_eesp_ep_atomic32_fetch(uct_ep_h ep, unsigned opcode,
+                                        uint32_t value, uint32_t *result,
+                                        uint64_t remote_addr, uct_rkey_t rkey,
+                                        uct_completion_t *comp);
 
 #endif

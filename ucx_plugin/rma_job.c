@@ -210,6 +210,10 @@ void uct_eesp_rma_jobs_start(uct_eesp_rma_peer_t *peer)
 {
     ucs_status_t status;
 
+    if (peer->ep == NULL) {
+        uct_eesp_rma_peer_later(peer);
+        return;
+    }
     while (!peer->waiting && (uct_eesp_rma_jobs_run(peer) != UCS_OK)) {
         peer->req.func = uct_eesp_rma_jobs_pending;
         status         = uct_eesp_ep_pending_add(&peer->ep->super.super,
@@ -280,11 +284,7 @@ void uct_eesp_rma_job_add(uct_eesp_rma_peer_t *peer,
         *own = *job;
         ucs_queue_push(&peer->jobs, &own->queue);
     }
-    if (peer->ep == NULL) {
-        uct_eesp_rma_peer_later(peer);
-    } else {
-        uct_eesp_rma_jobs_start(peer);
-    }
+    uct_eesp_rma_jobs_start(peer);
 }
 
 /* ---- What may wait for one round of progress ------------------------------ */

@@ -3,12 +3,11 @@
  * segment: how long the lower's messages, and so our packets, are at most.
  *
  * One packet is one key, one nonce, one ICV and one hand-over from core to
- * core, so bandwidth wants long segments. (Of data that eesp sends for a get,
- * rma_job.c chooses for each packet how long it is.) UCP cuts a message into segments, of
+ * core, so bandwidth wants long segments. UCP cuts a message into segments, of
  * which one is sealed while the one before is opened: that overlap, which is
  * what latency wants, exists from the second segment on. bench/segments shows
  * both. UCX's own default on shared memory, 8 KiB, is best for neither once
- * data is sealed.
+ * data is sealed. (How long the packets of a get's data are: rma_job.c.)
  */
 #include "plugin.h"
 

@@ -20,7 +20,7 @@ report $? "everything runs"
 sed -n 's/^.*not installed.*$/### bench: &/p' "$results/left-out.txt"
 
 for file in machine.txt samples.csv table.txt table.csv goals.txt goals.csv \
-    {seal,kdf,bursts,ring,scale,sessions,ucp-cost,segments}.{txt,csv}; do
+    {seal,kdf,bursts,tag,ring,scale,sessions,ucp-cost,segments}.{txt,csv}; do
     [ -s "$results/$file" ]
     report $? "$file was made"
 done
