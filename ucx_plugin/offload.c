@@ -117,9 +117,8 @@ void uct_eesp_offload_init(uct_eesp_iface_t *iface)
     ret = (of == NULL) ? -ENOMEM :
           md->card->backend->open(md->card->pd, &of->dev);
     if (ret != 0) {
-        ucs_warn("eesp: UCX_EESP_OFFLOAD=%s: card %s: %s: all is sealed by the "
-                 "CPU", uct_eesp_card_setting(md->card->mac), md->card->name,
-                 vcc_strerror(ret));
+        ucs_warn("eesp: UCX_EESP_OFFLOAD=%s: %s: all is sealed by the CPU",
+                 uct_eesp_card_setting(md->card->mac), vcc_strerror(ret));
         ucs_free(of);
         return;
     }
