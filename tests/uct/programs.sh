@@ -302,17 +302,23 @@ client_server() {
 
 # ---- No more ------------------------------------------------------------
 
-# UCX's tcp closes its listening socket when accept() finds no descriptor left,
-# and stops the program when a second connection was already announced.
+# UCX's tcp closes its listening socket when accept() finds no descriptor left.
+# The side that could not take the connection waits for it, and plain UCX with as
+# many files left does the same: 3 of 40 runs of `UCX_TLS=tcp ucp_hello tag`.
+ucx_takes_no_more() {
+    grep -q 'accept() failed .*maximal number of files' "$out"
+}
+
+# It stops the program when a second connection was already announced.
 ucx_stops_itself() {
-    grep -q 'accept() failed .*maximal number of files' "$out" &&
+    ucx_takes_no_more &&
         grep -q "tcp_iface.c.*Assertion .listen_fd == iface->listen_fd' failed" \
             "$out"
 }
 
 # Files: a program that does not get them ends with a message, in time. With
-# fewer than 10 plain UCX aborts by itself, with 13 to 16 its tcp may wait for a
-# connection that the other side could not take.
+# fewer than 10 plain UCX aborts by itself; where its tcp runs out of them
+# depends on how many this shell has open.
 few_files() {
     local lower n
     for lower in tcp posix; do
@@ -324,6 +330,8 @@ few_files() {
                 ok "$n files over $lower: exit status $status"
             elif [ $status -eq 134 ] && ucx_stops_itself; then
                 ok "$n files over $lower: UCX's tcp itself stops the program"
+            elif [ $status -eq 124 ] && ucx_takes_no_more; then
+                ok "$n files over $lower: UCX's tcp says that it takes no more"
             else
                 not_ok "$n files over $lower" "exit status $status"
             fi
