@@ -128,6 +128,22 @@ static unsigned uct_eesp_ring_progress(void *arg)
     return 1;
 }
 
+/*
+ * Under the MD's lock, and so not by uct_worker_progress_register_safe(): that
+ * takes the lock of the worker, and who has that one (UCP, where it starts a
+ * rendezvous) may wait for the MD's in uct_eesp_iface_follow(). The queue's own
+ * lock is held by nobody who waits.
+ */
+static void uct_eesp_ring_call(uct_eesp_iface_t *iface)
+{
+    if (iface->follow_id == UCS_CALLBACKQ_ID_NULL) {
+        iface->follow_id =
+                ucs_callbackq_add_safe(&iface->super.worker->super.progress_q,
+                                       uct_eesp_ring_progress, iface,
+                                       UCS_CALLBACKQ_FLAG_ONESHOT);
+    }
+}
+
 static void uct_eesp_ring_publish(uct_eesp_md_t *md, uct_eesp_ring_t *ring)
 {
     uct_eesp_iface_t *iface;
@@ -139,10 +155,7 @@ static void uct_eesp_ring_publish(uct_eesp_md_t *md, uct_eesp_ring_t *ring)
     __atomic_store_n(&md->ring_serial, md->ring_serial + 1, __ATOMIC_RELEASE);
     uct_eesp_stat_ring(md, old->keyring);
     ucs_list_for_each(iface, &md->ifaces, list) {
-        uct_worker_progress_register_safe(&iface->super.worker->super,
-                                          uct_eesp_ring_progress, iface,
-                                          UCS_CALLBACKQ_FLAG_ONESHOT,
-                                          &iface->follow_id);
+        uct_eesp_ring_call(iface);
     }
     ucs_recursive_spin_unlock(&md->lock);
     uct_eesp_ring_put(md, old);

@@ -120,6 +120,18 @@ rma_cases() {
     group tcp put UCX_EESP_RMA=y UCX_EESP_BACKEND=openssl
 }
 
+# Keys are rotated while the worker's lock is held.
+rotated_cases() {
+    local lower
+    export EESP_BIN
+    mkdir "$work/pages"
+    for lower in tcp posix sysv; do
+        cp -p "$keyring" "$work/rotated"
+        group $lower rotated UCX_EESP_KEYRING="$work/rotated" \
+            UCX_EESP_STAT_DIR="$work/pages" UCX_EESP_RELOAD_INTERVAL=10ms
+    done
+}
+
 # refused NAME PATTERN VAR=VALUE...: the program ends, and is told why.
 refused() {
     local name=$1 pattern=$2
@@ -396,7 +408,7 @@ full_table() {
 }
 
 need "programs" "$ucp_hello" "$ucp_server" "$uct_check" "$EESP_PLUGIN" \
-    "$EESP_BIN"
+    "$EESP_BIN" jq
 if ! make_keyring "$keyring"; then
     not_ok "keyring"
     finish
@@ -406,6 +418,7 @@ settings_cases
 unfit_cases
 uct_cases
 rma_cases
+rotated_cases
 for lower in tcp posix,tcp auto; do
     client_server $lower ""
 done

@@ -92,6 +92,7 @@ int main(int argc, char **argv)
         {"table", group_table},
         {"memory", group_memory},
         {"files", group_files},
+        {"rotated", group_rotated},
         {"put", group_put},
         {"get", group_get},
         {"rma_many", group_rma_many},

@@ -35,6 +35,8 @@ void group_address(void);
 void group_memory(void);
 void group_files(void);
 void group_starved(void);
+/* uct_rotated.c */
+void group_rotated(void);
 /* uct_rma.c */
 void group_put(void);
 void group_get(void);

@@ -68,10 +68,14 @@ ucs_status_t place_try_md(uct_md_h *md_p)
 
 void place_open(struct place *place)
 {
+    place_open_with(place, UCS_ASYNC_MODE_THREAD_SPINLOCK);
+}
+
+void place_open_with(struct place *place, ucs_async_mode_t mode)
+{
     unsigned i;
 
-    check_ok(ucs_async_context_create(UCS_ASYNC_MODE_THREAD_SPINLOCK,
-                                      &place->async));
+    check_ok(ucs_async_context_create(mode, &place->async));
     check_ok(uct_worker_create(place->async, UCS_THREAD_MODE_SINGLE,
                                &place->worker));
     check_ok(place_try_md(&place->md));

@@ -27,6 +27,8 @@ struct place {
 };
 
 void place_open(struct place *place);
+/* With the worker's lock of this kind; else it is a spinlock. */
+void place_open_with(struct place *place, ucs_async_mode_t mode);
 /* The MD alone, which may be refused. */
 ucs_status_t place_try_md(uct_md_h *md_p);
 void place_close(struct place *place);
