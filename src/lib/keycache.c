@@ -19,7 +19,8 @@ struct entry {
 struct eesp_keycache {
     const struct eesp_aead *aead;
     uint8_t      *entries;
-    struct entry *last; /* the one found or inserted last */
+    struct entry *last;   /* the one found or inserted last */
+    struct entry *before; /* and the one before it */
     size_t        entry_stride;
     size_t        name_size; /* as much of a name as there is */
     uint32_t      set_mask;
@@ -78,7 +79,8 @@ struct eesp_keycache *eesp_keycache_create(const struct eesp_aead *aead,
     cache->slots   = eesp_secret_alloc(slots_size(cache));
     if (cache->entries == NULL || cache->slots == NULL)
         goto fail;
-    cache->last = entry_at(cache, 0);
+    cache->last   = entry_at(cache, 0);
+    cache->before = cache->last;
     for (; cache->slots_open <= count; cache->slots_open++) {
         if (cache->slots_open < count)
             entry_at(cache, cache->slots_open)->slot = cache->slots_open;
@@ -157,25 +159,36 @@ static int same_name(const struct eesp_key_name *a,
     return other == 0;
 }
 
+static struct eesp_key_slot *touch(struct eesp_keycache *cache,
+                                   struct entry *entry)
+{
+    if (entry != cache->last) {
+        cache->before = cache->last;
+        cache->last   = entry;
+    }
+    entry->used = ++cache->clock;
+    return slot_at(cache, entry->slot);
+}
+
+/*
+ * A stream of packets to one peer has the key of the packet before; where it
+ * answers each, there are two keys by turns.
+ */
 struct eesp_key_slot *eesp_keycache_find(struct eesp_keycache *cache,
                                          struct eesp_key_name *name)
 {
-    struct entry *entry = cache->last;
+    struct entry *entry;
     int i;
 
-    /* A stream of packets to one peer has the key of the packet before. */
-    if (same_name(&entry->name, name)) {
-        entry->used = ++cache->clock;
-        return slot_at(cache, entry->slot);
-    }
+    if (same_name(&cache->last->name, name))
+        return touch(cache, cache->last);
+    if (same_name(&cache->before->name, name))
+        return touch(cache, cache->before);
     eesp_key_name_hash(name);
     entry = set_of(cache, name);
     for (i = 0; i < EESP_KEYCACHE_WAYS; i++, entry = next_of(cache, entry))
-        if (entry->name.hash == name->hash && same_name(&entry->name, name)) {
-            entry->used = ++cache->clock;
-            cache->last = entry;
-            return slot_at(cache, entry->slot);
-        }
+        if (entry->name.hash == name->hash && same_name(&entry->name, name))
+            return touch(cache, entry);
     return NULL;
 }
 
@@ -260,9 +273,8 @@ void eesp_keycache_insert(struct eesp_keycache *cache,
     slot    = victim->slot;
     memcpy(&victim->name, name, cache->name_size);
     victim->slot = cache->spare;
-    victim->used = ++cache->clock;
-    cache->last  = victim;
     cache->spare = slot;
+    (void)touch(cache, victim);
     if (had_key)
         wipe_slot(cache, slot_at(cache, slot));
 }
