@@ -98,6 +98,43 @@ mixed() {
     report $? "$name: the CPU seals" "moved $(moved)"
 }
 
+# step ARGUMENT...: of a rotation, once both ranks are ready for it.
+step() {
+    "$EESP_BIN" rotate --keyring "$keyring" --wait=60 --stat-dir "$work/pages" \
+        "$@" >>"$work/rotate" 2>&1
+}
+
+# Gets go on by the cards while the keys under which they are made change.
+rotated() {
+    local name="$1: keys and epoch change while cards read" env running level
+    mkdir -p "$work/pages" "$work/ranks"
+    rm -f "$audit" "$work"/ranks/*
+    settings "$1"
+    RUN_PRELOAD=$beside run_mpi 2 "${env[@]}" UCX_EESP_RELOAD_INTERVAL=50ms \
+        UCX_EESP_STAT_DIR="$work/pages" UCX_LOG_LEVEL=info -- \
+        "$top_builddir/tests/mpi/stage_check" rma 80 "$work/ranks" &
+    running=$!
+    while [ ! -s "$work/ranks/1" ] && kill -0 $running 2>/dev/null; do
+        sleep 0.2
+    done
+    : >"$work/rotate"
+    for level in domain job; do
+        step --level $level stage promote retire
+        report $? "$name: $level" "$(<"$work/rotate")"
+        sleep 1
+    done
+    step epoch
+    report $? "$name: epoch" "$(<"$work/rotate")"
+    sleep 1
+    touch "$work/ranks/stop"
+    wait $running
+    report $? "$name: the job ends well"
+    ! said 'UCX  ERROR|eesp: offload:'
+    report $? "$name: no card gave up" "$(grep -hE 'ERROR|offload:' "$out" "$err")"
+    [ "$(moved)" -gt 2000000 ]
+    report $? "$name: the audit says so" "moved $(moved)"
+}
+
 if ! make_keyring "$keyring"; then
     not_ok "keyring"
     finish
@@ -106,6 +143,8 @@ fi
 by_card conf p2p '"confidentiality only"' 'CONFIDENTIALITY ONLY'
 by_card conf+mac marker conf+mac 'AES-256-GMAC'
 by_card conf rma '"confidentiality only"' 'CONFIDENTIALITY ONLY'
+rotated conf
+rotated conf+mac
 
 here='all is sealed by the CPU$'
 on='sealed by the CPU from here on$'
