@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -107,6 +108,29 @@ static struct eesp_lane *open_lane(const struct job *job, uint32_t rank,
     return lane;
 }
 
+/* All addresses, as who keeps a million would: in large pages, where there are
+ * any (libeesp does the same with its replay table). */
+static struct rank *open_addresses(unsigned ranks)
+{
+    const size_t huge = 2u << 20;
+    size_t size       = ranks * sizeof(struct rank);
+    struct rank *rank;
+
+    if (size < huge) {
+        rank = calloc(1, size);
+    } else {
+        size = (size + huge - 1) & ~(huge - 1);
+        rank = aligned_alloc(huge, size);
+        if (rank != NULL)
+            madvise(rank, size, MADV_HUGEPAGE);
+        if (rank != NULL)
+            memset(rank, 0, size);
+    }
+    if (rank == NULL)
+        err(1, "%u ranks", ranks);
+    return rank;
+}
+
 static void open_ranks(struct job *job)
 {
     unsigned kept = job->mode == CACHED ? KEPT_MANY : KEPT_FEW, i;
@@ -120,9 +144,7 @@ static void open_ranks(struct job *job)
     job->tx    = open_lane(job, 0, kept);
     job->rx    = open_lane(job, OWN_RANK, kept);
     job->peers = open_lane(job, 0, KEPT_FEW);
-    job->rank  = calloc(job->ranks, sizeof(*job->rank));
-    if (job->rank == NULL)
-        err(1, "%u ranks", job->ranks);
+    job->rank  = open_addresses(job->ranks);
     for (i = 0; i < job->ranks; i++)
         job->rank[i].incarnation = (uint64_t)draw(job, UINT32_MAX) << 32 |
                                    draw(job, UINT32_MAX);

@@ -174,7 +174,8 @@ typedef struct uct_eesp_md {
     unsigned                    num_lowers;
     /* (namespace, rank) -> process, as long as there are endpoints to it:
      * shows two processes with one identity at one time. Guarded by lock:
-     * workers may have own threads. */
+     * workers may have own threads. Who holds a worker's lock, or the card's,
+     * may take this one; who holds this one takes neither. */
     khash_t(uct_eesp_process)   processes;
     ucs_recursive_spinlock_t    lock;
     int                         rma;     /* UCX_EESP_RMA */
