@@ -328,14 +328,22 @@ ucx_stops_itself() {
             "$out"
 }
 
+# What was open before this shell: they would be of the few. (255: bash's own)
+close_inherited() {
+    local file
+    for file in "/proc/$BASHPID/fd"/*; do
+        file=${file##*/}
+        [ "$file" -le 2 ] || [ "$file" -eq 255 ] || eval "exec $file>&-"
+    done
+}
+
 # Files: a program that does not get them ends with a message, in time. With
-# fewer than 10 plain UCX aborts by itself; where its tcp runs out of them
-# depends on how many this shell has open.
+# fewer than 10 plain UCX aborts by itself.
 few_files() {
     local lower n
     for lower in tcp posix; do
         for n in 10 12 24 64; do
-            (ulimit -n "$n" && run "$lower" -- "$ucp_hello" tag)
+            (close_inherited && ulimit -n "$n" && run "$lower" -- "$ucp_hello" tag)
             status=$?
             if [ $status -eq 0 ] || { [ $status -eq 1 ] && [ -s "$out" ]; }
             then
