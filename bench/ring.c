@@ -5,7 +5,7 @@
  * shared memory can do. plain: copied in and copied out. sealed: into the slot,
  * opened out of it, under one key or a ring of keys, from as many sources in
  * turn; 512 keys are kept, of 4096 each is derived again. beside: sealed into
- * memory of the sender's own, and copied in (ucx_plugin/place.h).
+ * memory of the sender's own, and copied in (ucx_plugin/ways.h).
  */
 #include <err.h>
 #include <getopt.h>

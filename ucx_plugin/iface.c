@@ -15,6 +15,13 @@
  */
 #define UCT_EESP_OVERHEAD  50e-9
 #define UCT_EESP_BANDWIDTH 8.5e9
+/*
+ * Over shared memory less than UCX_BCOPY_BW, by which UCP weighs several eager
+ * messages against a rendezvous: it begins with that at 114 KiB then, not as soon
+ * as one message does not suffice. Until there eager ones are faster, whose copy
+ * costs less than to exchange three sealed messages more (bench/segments).
+ */
+#define UCT_EESP_BANDWIDTH_SHM 5e9
 
 /* What of the lower shows through. */
 #define UCT_EESP_LOWER_SHOWS \
@@ -30,7 +37,8 @@ ucs_config_field_t uct_eesp_iface_config_table[] = {
      "to 65472 over posix and sysv. One packet is one key, one nonce and one\n"
      "ICV, so larger ones cost less per byte. 'auto' is what the lower's own\n"
      "variable says if it is set (UCX_POSIX_SEG_SIZE, UCX_TCP_TX_SEG_SIZE),\n"
-     "else 64 KiB. No process may send more than its peers take.",
+     "else 64 KiB; over shared memory UCP's own messages are cut at 32 KiB then.\n"
+     "No process may send more than its peers take.",
      ucs_offsetof(uct_eesp_iface_config_t, seg_size),
      UCS_CONFIG_TYPE_MEMUNITS},
 
@@ -57,6 +65,9 @@ static ucs_status_t uct_eesp_iface_query(uct_iface_h tl_iface,
 {
     uct_eesp_iface_t *iface       = ucs_derived_of(tl_iface, uct_eesp_iface_t);
     const uct_iface_attr_t *lower = &iface->lower_attr;
+    double most                   = iface->beside != NULL ?
+                                    UCT_EESP_BANDWIDTH_SHM :
+                                    UCT_EESP_BANDWIDTH;
 
     uct_base_iface_query(&iface->super, attr);
 
@@ -73,9 +84,9 @@ static ucs_status_t uct_eesp_iface_query(uct_iface_h tl_iface,
     attr->cap.event_flags = lower->cap.event_flags;
 
     attr->cap.am.max_short       = iface->max_short;
-    attr->cap.am.max_bcopy       = iface->max_data;
+    attr->cap.am.max_bcopy       = iface->max_am;
     attr->cap.am.min_zcopy       = 0;
-    attr->cap.am.max_zcopy       = iface->max_data;
+    attr->cap.am.max_zcopy       = iface->max_am;
     attr->cap.am.opt_zcopy_align = 1;
     attr->cap.am.align_mtu       = 1;
     attr->cap.am.max_hdr         = iface->max_short;
@@ -87,10 +98,8 @@ static ucs_status_t uct_eesp_iface_query(uct_iface_h tl_iface,
 
     attr->overhead            = lower->overhead + UCT_EESP_OVERHEAD;
     attr->latency             = lower->latency;
-    attr->bandwidth.dedicated = ucs_min(lower->bandwidth.dedicated,
-                                        UCT_EESP_BANDWIDTH);
-    attr->bandwidth.shared    = ucs_min(lower->bandwidth.shared,
-                                        UCT_EESP_BANDWIDTH);
+    attr->bandwidth.dedicated = ucs_min(lower->bandwidth.dedicated, most);
+    attr->bandwidth.shared    = ucs_min(lower->bandwidth.shared, most);
     attr->priority            = lower->priority;
     attr->max_num_eps         = lower->max_num_eps;
     attr->dev_num_paths       = lower->dev_num_paths;
@@ -345,8 +354,7 @@ static ucs_status_t uct_eesp_iface_fill(uct_eesp_iface_t *iface,
 {
     ucs_status_t status;
 
-    status = uct_eesp_lower_open(iface, worker, params,
-                                       config->seg_size);
+    status = uct_eesp_lower_open(iface, worker, params, config->seg_size);
     if (status == UCS_OK) {
         status = uct_eesp_lower_check(iface);
     }
@@ -357,6 +365,8 @@ static ucs_status_t uct_eesp_iface_fill(uct_eesp_iface_t *iface,
         return status;
     }
 
+    iface->max_am   = uct_eesp_segment_am(iface->lower_dev, config->seg_size,
+                                          iface->max_data);
     iface->scratch  = ucs_malloc(EESP_AM_HEADER + iface->max_data,
                                  "eesp scratch");
     iface->sessions = ucs_calloc(65536 / 64, sizeof(uint64_t),

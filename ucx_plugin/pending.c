@@ -130,7 +130,7 @@ void uct_eesp_channel_init(uct_eesp_channel_t *channel, uct_eesp_ep_t *ep)
     ucs_queue_head_init(&channel->pending);
     channel->ep              = ep;
     channel->last            = 0;
-    channel->place           = (uct_eesp_place_t){.count = 0};
+    channel->sealing         = (uct_eesp_ways_t){.count = 0};
     channel->lower_req_added = 0;
     channel->announced       = NULL;
     channel->announced_token = 0;

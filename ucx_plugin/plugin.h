@@ -41,7 +41,7 @@
 #include <uct/base/uct_md.h>
 
 #include "eesp.h"
-#include "place.h"
+#include "ways.h"
 #include "../src/source/source.h"
 
 /*
@@ -352,15 +352,17 @@ typedef struct uct_eesp_iface {
     int                       async;       /* it calls handlers in a thread */
     ucs_queue_head_t          deferred;    /* from there to the program's */
     uct_worker_cb_id_t        deferred_id;
-    size_t                    max_data;    /* of an active message */
+    size_t                    max_data;    /* of a message of ours */
+    size_t                    max_am;      /* of an active message of UCP's */
     size_t                    max_short;   /* of a short one, of a header */
     size_t                    max_packet;     /* that the lower sends */
     size_t                    rx_max_packet;  /* that it can receive */
     size_t                    max_inline;  /* payload whose packet fits into an
                                               element of the lower's FIFO */
     uint8_t                  *scratch;     /* header and packed data, private */
-    uint8_t                  *beside;      /* place.h; NULL: the lower's segments
+    uint8_t                  *beside;      /* ways.h; NULL: the lower's segments
                                               are not in shared memory */
+    uct_eesp_ways_t           opening;     /* of long packets */
     size_t                    rx_front;    /* bytes before data in an element */
     size_t                    rx_headroom;
     ucs_mpool_t               rx_mp;
@@ -397,16 +399,13 @@ extern ucs_config_field_t uct_eesp_iface_config_table[];
 /* What is sent over tcp, and what every peer's interface takes at least. */
 #define UCT_EESP_SEG_DEFAULT 65536
 
-/* Over shared memory: shorter payloads are sealed where they go, and of a
- * packet as much is fetched before it is opened. bench/segments. */
-#define UCT_EESP_PLACE_MIN    2048
-#define UCT_EESP_PREFETCH_MAX 16384
-
 #define UCT_EESP_INLINE_MAX   256 /* bytes of a packet */
 
 /* segment.c: sets the lower's segment size, UCS_MEMUNITS_AUTO: a good one. */
 ucs_status_t uct_eesp_segment_set(uct_iface_config_t *config,
                                   const char *tl_name, size_t seg_size);
+size_t uct_eesp_segment_am(const uct_eesp_lower_t *lower, size_t seg_size,
+                           size_t max_data);
 void uct_eesp_segment_limits(const uct_eesp_lower_t *lower,
                              const uct_iface_attr_t *attr, size_t *send_p,
                              size_t *receive_p);
@@ -466,24 +465,6 @@ void uct_eesp_rx_fail(uct_eesp_iface_t *iface, const char *reason,
 int uct_eesp_rx_follows(uct_eesp_iface_t *iface,
                         const struct eesp_opened *opened);
 
-/*
- * The packet's lines are in the cache of the core that sealed it: asked for
- * together they come while the key is looked up and under AES, not one by one.
- */
-static UCS_F_ALWAYS_INLINE void
-uct_eesp_rx_prefetch(const uct_eesp_iface_t *iface, const void *packet,
-                     size_t length)
-{
-    size_t i;
-
-    if (iface->beside != NULL) {
-        length = ucs_min(length, UCT_EESP_PREFETCH_MAX);
-        for (i = 0; i < length; i += UCS_SYS_CACHE_LINE_SIZE) {
-            __builtin_prefetch(UCS_PTR_BYTE_OFFSET(packet, i), 0, 3);
-        }
-    }
-}
-
 /* ---- endpoint: ep.c, send.c, pending.c ---------------------------------- */
 
 struct uct_eesp_ep;
@@ -496,7 +477,7 @@ typedef struct uct_eesp_channel {
     struct uct_eesp_ep     *ep;
     struct eesp_destination destination;
     uint64_t                last;     /* sequence number of the last message */
-    uct_eesp_place_t        place;    /* where its long packets are sealed */
+    uct_eesp_ways_t         sealing;  /* of long packets */
     /* Own pending queue: the lower holds one request for all of it. */
     ucs_queue_head_t        pending;
     uct_pending_req_t       lower_req;

@@ -6,6 +6,7 @@
  * that it was to fill wiped, and none other; what is not to be delivered goes
  * to memory of our own.
  */
+#include "ahead.h"
 #include "rma.h"
 
 #include <ucs/datastruct/mpool.inl>
@@ -122,13 +123,15 @@ static int uct_eesp_rma_open(uct_eesp_iface_t *iface, const void *packet,
                              struct eesp_opened *opened)
 {
     uint8_t head[EESP_PAYLOAD_OFFSET + EESP_AM_HEADER];
+    uct_eesp_trial_t trial;
     int ret, follows = 0;
 
-    uct_eesp_rx_prefetch(iface, packet, length);
+    trial = uct_eesp_ahead_begin(iface, packet, length);
     uct_eesp_iface_check_ring(iface);
     uct_eesp_rma_find_place(iface, arrival);
     ret = eesp_open_split(iface->lane, packet, length, head, EESP_AM_HEADER,
                           arrival->place, arrival->length, opened);
+    uct_eesp_ahead_end(iface, length, &trial);
     if ((ret == EESP_OK) && ((opened->next_header != EESP_NEXT_HEADER) ||
                              (opened->payload[0] != UCT_EESP_RMA_PACKET))) {
         explicit_bzero(arrival->place, arrival->length);

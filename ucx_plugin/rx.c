@@ -10,6 +10,7 @@
  *
  * The release pointer and UCP's use of the headroom come after the opening.
  */
+#include "ahead.h"
 #include "rma.h"
 
 #include <ucs/arch/cpu.h>
@@ -201,12 +202,14 @@ static int uct_eesp_rx_open(uct_eesp_iface_t *iface, void *packet,
                             size_t length, uint8_t *data, int channel,
                             struct eesp_opened *opened)
 {
+    uct_eesp_trial_t trial;
     int ret;
 
-    uct_eesp_rx_prefetch(iface, packet, length);
+    trial = uct_eesp_ahead_begin(iface, packet, length);
     uct_eesp_iface_check_ring(iface);
     ret = eesp_open(iface->lane, packet, length, data - UCT_EESP_RX_PREFIX,
-                        UCT_EESP_RX_PREFIX + iface->rx_max_packet, opened);
+                    UCT_EESP_RX_PREFIX + iface->rx_max_packet, opened);
+    uct_eesp_ahead_end(iface, length, &trial);
 
     if ((ret == EESP_OK) && ((opened->next_header != EESP_NEXT_HEADER) ||
                              (opened->length < EESP_AM_HEADER) ||

@@ -22,6 +22,9 @@
  * and the receiver's segments would drive each other out of the caches. */
 #define UCT_EESP_SEG_SHM     63936
 
+/* 32 KiB and what UCP puts before them: a message of 64 KiB is sent in two. */
+#define UCT_EESP_AM_SHM      33024
+
 typedef struct uct_eesp_segment {
     const char *tl_name;
     const char *variable;  /* of the lower, behind UCX_POSIX_ for MM_ */
@@ -113,6 +116,21 @@ ucs_status_t uct_eesp_segment_set(uct_iface_config_t *config,
     status   = uct_eesp_segment_modify(config, segment->variable, seg_size);
     return (status == UCS_OK) ?
            uct_eesp_segment_follow(config, segment, seg_size) : status;
+}
+
+/*
+ * Longest active message of UCP's. Over shared memory, unless the user has said
+ * otherwise, half a segment: one half is sealed while the other is opened. (A
+ * get's data comes in whole segments as long as there is enough of it.)
+ */
+size_t uct_eesp_segment_am(const uct_eesp_lower_t *lower, size_t seg_size,
+                           size_t max_data)
+{
+    if ((seg_size != UCS_MEMUNITS_AUTO) ||
+        (lower->resource.dev_type != UCT_DEVICE_TYPE_SHM)) {
+        return max_data;
+    }
+    return ucs_min(max_data, UCT_EESP_AM_SHM);
 }
 
 /*

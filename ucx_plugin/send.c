@@ -53,7 +53,7 @@ uct_eesp_send_add(uct_eesp_send_t *send, const void *data, size_t length)
 /*
  * The lines of a segment in shared memory are in the cache of the core that
  * opened its last packet. Asked for together they come while the key is looked
- * up and under AES. (Long packets: place.h.)
+ * up and under AES. (Long packets: ways.h.)
  */
 static UCS_F_ALWAYS_INLINE void
 uct_eesp_pack_prefetch(const uct_eesp_iface_t *iface,
@@ -69,23 +69,21 @@ uct_eesp_pack_prefetch(const uct_eesp_iface_t *iface,
     }
 }
 
-static size_t uct_eesp_pack_placed(uct_eesp_iface_t *iface,
-                                   uct_eesp_send_t *send, void *dest)
+static size_t uct_eesp_pack_long(uct_eesp_iface_t *iface,
+                                 uct_eesp_send_t *send, void *dest)
 {
-    uct_eesp_place_t *place  = &send->channel->place;
-    uct_eesp_place_way_t way = uct_eesp_place_choose(place);
-    void *packet             = way == UCT_EESP_PLACE_BESIDE ? iface->beside :
-                                                              dest;
-    uint64_t start           = ucs_arch_read_hres_clock();
-    size_t length            = 0;
+    uct_eesp_ways_t *ways  = &send->channel->sealing;
+    uct_eesp_trial_t trial = uct_eesp_ways_begin(ways);
+    void *packet           = trial.way == UCT_EESP_WAY_HELPED ? iface->beside :
+                                                                dest;
+    size_t length          = 0;
 
     send->error = eesp_seal(iface->lane, &send->channel->destination, send->iov,
                             send->iovcnt, packet, iface->max_packet, &length);
     if (packet != dest) {
         memcpy(dest, packet, length);
     }
-    uct_eesp_place_took(place, way, ucs_arch_read_hres_clock() - start,
-                        send->length);
+    uct_eesp_ways_end(ways, &trial, send->length);
     return length;
 }
 
@@ -100,8 +98,8 @@ static size_t uct_eesp_pack_sealed(void *dest, void *arg)
     uct_eesp_iface_t *iface = uct_eesp_ep_iface(send->ep);
     size_t length           = 0;
 
-    if ((iface->beside != NULL) && (send->length >= UCT_EESP_PLACE_MIN)) {
-        length = uct_eesp_pack_placed(iface, send, dest);
+    if ((iface->beside != NULL) && (send->length >= UCT_EESP_WAYS_MIN)) {
+        length = uct_eesp_pack_long(iface, send, dest);
     } else {
         uct_eesp_pack_prefetch(iface, send, dest);
         send->error = eesp_seal(iface->lane, &send->channel->destination,
@@ -233,7 +231,7 @@ static ucs_status_t uct_eesp_ep_am_parts(uct_eesp_ep_t *ep, uint8_t id,
     UCT_CHECK_AM_ID(id);
     UCT_CHECK_IOV_SIZE(iovcnt, (size_t)EESP_AM_MAX_IOV, "eesp am");
     UCT_CHECK_LENGTH(header_length + uct_iov_total_length(iov, iovcnt), 0,
-                     uct_eesp_ep_iface(ep)->max_data, "eesp am");
+                     uct_eesp_ep_iface(ep)->max_am, "eesp am");
 
     uct_eesp_send_choose(&send, id);
     uct_eesp_enter(uct_eesp_ep_iface(ep));

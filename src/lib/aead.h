@@ -49,8 +49,8 @@ struct eesp_aead {
                    const uint8_t *aad, size_t aad_length, const uint8_t *in,
                    size_t length, uint8_t *out, const uint8_t *icv);
     /*
-     * decrypt of as many bytes as the count parts of out have. NULL where the
-     * AEAD takes one piece only.
+     * decrypt of as many bytes as the count parts of out have; count is not 0.
+     * NULL where the AEAD takes one piece only.
      */
     int (*decrypt_parts)(void *k, const uint8_t nonce[EESP_NONCE_LEN],
                          const uint8_t *aad, size_t aad_length,
@@ -85,6 +85,15 @@ static inline void eesp_aead_gather(const struct iovec *in, unsigned count,
             memcpy(out, in[i].iov_base, in[i].iov_len);
         out += in[i].iov_len;
     }
+}
+
+/* Asks for the cache lines of what is decrypted next. */
+static inline void eesp_aead_bring_near(const uint8_t *in, size_t length)
+{
+    size_t i;
+
+    for (i = 0; i < length; i += 64)
+        __builtin_prefetch(in + i);
 }
 
 /* in -> all bytes of out. */

@@ -196,6 +196,16 @@ static int gcm_decrypt(void *key, const uint8_t nonce[EESP_NONCE_LEN],
     return check_icv(expected, icv, out, length);
 }
 
+/* As much of the next part as comes while the AEAD is at the one before. */
+static size_t near_length(const struct iovec *out, unsigned count, unsigned i)
+{
+    enum { NEAR_MAX = 4096 };
+
+    if (i >= count)
+        return 0;
+    return out[i].iov_len < NEAR_MAX ? out[i].iov_len : NEAR_MAX;
+}
+
 static int gcm_decrypt_parts(void *key, const uint8_t nonce[EESP_NONCE_LEN],
                              const uint8_t *aad, size_t aad_length,
                              const uint8_t *in, const struct iovec *out,
@@ -205,10 +215,13 @@ static int gcm_decrypt_parts(void *key, const uint8_t nonce[EESP_NONCE_LEN],
     uint8_t expected[EESP_ICV_LEN];
     unsigned i;
 
+    eesp_aead_bring_near(in, near_length(out, count, 0));
     k->calls->init(&k->expanded, &k->stream, nonce, aad, aad_length);
     for (i = 0; i < count; i++) {
         if (out[i].iov_len == 0)
             continue;
+        eesp_aead_bring_near(in + out[i].iov_len,
+                             near_length(out, count, i + 1));
         k->calls->dec_update(&k->expanded, &k->stream, out[i].iov_base, in,
                              out[i].iov_len);
         in += out[i].iov_len;

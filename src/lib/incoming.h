@@ -3,6 +3,7 @@
 #ifndef EESP_INCOMING_H
 #define EESP_INCOMING_H
 
+#include "frame.h"
 #include "lane.h"
 #include "master.h"
 
@@ -30,6 +31,12 @@ int eesp_open_admit(struct eesp_lane *lane, const void *packet, size_t length,
 int eesp_open_parts(struct eesp_lane *lane, struct eesp_incoming *in,
                     const uint8_t *packet, const struct iovec *parts,
                     unsigned count);
+
+/* The same, in steps. count is 4 at most. */
+int eesp_open_steps(const struct eesp_frame_key *key,
+                    const struct eesp_incoming *in, const uint8_t *body,
+                    const struct iovec *parts, unsigned count,
+                    const uint8_t *icv);
 
 /* It is authentic: its number cannot come again. */
 static inline void eesp_open_commit(struct eesp_lane *lane,

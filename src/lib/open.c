@@ -279,14 +279,19 @@ static int decrypt(const struct eesp_lane *lane, struct eesp_incoming *in,
     struct eesp_frame_key key        = {.aead = aead, .key = slot->aead};
     uint8_t icv[EESP_ICV_LEN];
 
+    struct iovec whole               = {plaintext, body};
+
     packet += header->length;
     eesp_lane_nonce(lane, header, slot->mask, key.nonce);
     memcpy(icv, packet + body, EESP_ICV_LEN);
-    if (parts != NULL)
-        return decrypt_parts(lane, &key, in, packet, parts, count, icv);
     if (header->crypt_offset != 0)
         return eesp_frame_decrypt(&key, header, in->copy, packet, body,
                                   plaintext, icv);
+    if (lane->stepwise && aead->decrypt_parts != NULL)
+        return eesp_open_steps(&key, in, packet, parts ? parts : &whole,
+                               parts ? count : 1, icv);
+    if (parts != NULL)
+        return decrypt_parts(lane, &key, in, packet, parts, count, icv);
     return aead->decrypt(key.key, key.nonce, in->copy, header->length, packet,
                          body, plaintext, icv);
 }

@@ -93,6 +93,7 @@ static void open_changed(const uint8_t *data, size_t size)
     same    = fuzz_same(packet, changed, sealed, length);
 
     memset(plain, 0, sizeof(plain));
+    eesp_lane_stepwise(lane, data[1] & 1);
     ret    = eesp_open(lane, packet, changed, plain, ROOM, &opened);
     hidden = !shows(plain);
     FUZZ_RULE((ret == EESP_OK) == same);

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * open_steps: every AEAD by every backend opens the same packets step by step,
+ * in one place and in two, and leaves nothing there if they are damaged.
+ */
+#include "aead.h"
+#include "lane.h"
+#include "ring.h"
+
+enum { HEAD = 24, DATA_MAX = 65536 - HEAD, ROOM = 65536 + 256, EDGE = 16 };
+
+struct pair {
+    struct eesp_keyring    *keyring;
+    struct eesp_lane       *tx, *rx;
+    struct eesp_destination to;
+};
+
+static uint8_t payload[HEAD + DATA_MAX], packet[ROOM], whole[ROOM + EDGE];
+static uint8_t head[EESP_PAYLOAD_OFFSET + HEAD], data[DATA_MAX + EDGE];
+static struct eesp_opened opened;
+
+/* Around a block, the first steps, and where steps get longer. */
+static const size_t lengths[] = {0,     1,     2047 - 28, 2048 - 28, 2049 - 28,
+                                 2048,  4096,  4097,      6144 - 28, 33000,
+                                 65507, 65508, 65509,     65512};
+enum { LENGTHS = sizeof(lengths) / sizeof(lengths[0]) };
+
+static struct pair pair_open(const char *aead, const char *backend)
+{
+    json_t *ring = ring_json(7), *policy = ring_policy(ring, 0);
+    struct pair p;
+
+    json_object_set_new(policy, "aead", json_string(aead));
+    if (strcmp(aead, "aes-256-gmac") == 0)
+        json_object_set_new(policy, "confidentiality", json_false());
+    p.keyring = ring_parse(ring);
+    p.tx = lane_open(p.keyring, (struct eesp_lane_params){.rank = 1,
+                                                          .backend = backend});
+    p.rx = lane_open(p.keyring, (struct eesp_lane_params){.rank = 2,
+                                                          .backend = backend});
+    p.to = (struct eesp_destination){eesp_lane_incarnation(p.rx), 0, 2, 5};
+    eesp_lane_stepwise(p.rx, 1);
+    return p;
+}
+
+static void pair_close(struct pair *p)
+{
+    eesp_lane_destroy(p->tx);
+    eesp_lane_destroy(p->rx);
+    eesp_keyring_free(p->keyring);
+}
+
+static size_t seal(struct pair *p, size_t n)
+{
+    struct iovec iov = {payload, n};
+    size_t length, i;
+
+    for (i = 0; i < n; i++)
+        payload[i] = (uint8_t)(i * 13 + (i >> 8) + n + 1);
+    assert_int_equal(eesp_seal(p->tx, &p->to, &iov, 1, packet, sizeof(packet),
+                               &length), EESP_OK);
+    memset(whole, 0xa5, sizeof(whole));
+    memset(head, 0xa5, sizeof(head));
+    memset(data, 0xa5, sizeof(data));
+    return length;
+}
+
+static void check_untouched(const uint8_t *p, size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++)
+        assert_int_equal(p[i], 0xa5);
+}
+
+static void there(struct pair *p, size_t n)
+{
+    size_t length = seal(p, HEAD + n);
+
+    assert_int_equal(eesp_open(p->rx, packet, length, whole, ROOM, &opened),
+                     EESP_OK);
+    assert_int_equal(opened.length, HEAD + n);
+    assert_memory_equal(opened.payload, payload, HEAD + n);
+    check_untouched(whole + length, EDGE);
+    length = seal(p, HEAD + n);
+    assert_int_equal(eesp_open_split(p->rx, packet, length, head, HEAD, data, n,
+                                     &opened), EESP_OK);
+    assert_memory_equal(opened.payload, payload, HEAD);
+    assert_memory_equal(data, payload + HEAD, n);
+    check_untouched(data + n, EDGE);
+}
+
+/* A byte of each step: nothing of any other one may stay. */
+static void damaged(struct pair *p, size_t n)
+{
+    size_t length = seal(p, HEAD + n), at, i;
+
+    for (at = length - 1; at > 200; at -= at < 1500 ? at : 1500) {
+        packet[at] ^= 1;
+        assert_int_equal(eesp_open(p->rx, packet, length, whole, ROOM, &opened),
+                         EESP_DROP_AUTH);
+        assert_int_equal(eesp_open_split(p->rx, packet, length, head, HEAD,
+                                         data, n, &opened), EESP_DROP_AUTH);
+        for (i = 0; i < HEAD + n; i++)
+            assert_int_equal(whole[i], 0);
+        for (i = 0; i < sizeof(head); i++)
+            assert_int_equal(head[i], 0);
+        for (i = 0; i < n; i++)
+            assert_int_equal(data[i], 0);
+        check_untouched(data + n, EDGE);
+        packet[at] ^= 1;
+    }
+    assert_int_equal(eesp_open(p->rx, packet, length, whole, ROOM, &opened),
+                     EESP_OK);
+}
+
+static void every_backend(void **unused)
+{
+    const struct eesp_aead *aead;
+    unsigned i, j, tried = 0;
+
+    (void)unused;
+    for (i = 0; (aead = eesp_aead_at(i)) != NULL; i++) {
+        struct pair p;
+
+        if (aead->missing() != NULL)
+            continue;
+        p = pair_open(aead->name, aead->backend);
+        for (j = 0; j < LENGTHS; j++)
+            there(&p, lengths[j]);
+        damaged(&p, 5000);
+        damaged(&p, DATA_MAX);
+        pair_close(&p);
+        tried++;
+    }
+    assert_true(tried >= 4);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_backend)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * ways: of two ways to move a long packet through shared memory, the one that is
+ * faster here and now. Its lines are in the cache of the other core, and which
+ * way is best depends on whether the two cores share a cache. Nobody tells where
+ * the peer runs, and it moves; so both ways are timed, at every 8th packet, as to
+ * read the clock takes its time, too. The faster way is taken, but for every 32nd
+ * packet, which looks how the other one does now; every 256th where that has been
+ * much slower. Help must gain an eighth: it also costs the peer, who is not timed.
+ *
+ * The sender seals straight into the segment: where the cores share a cache, the
+ * lines come while AES works. Where they do not, AES waits for each line, and it
+ * is faster to seal beside, into memory of our own, and to copy: memcpy() moves
+ * whole lines, which need not be fetched.
+ *
+ * The receiver opens the packet as it lies: where the cores share a cache, the
+ * CPU sees itself which lines come next. Where they do not, it is faster to open
+ * step by step and to ask for the next step's lines.
+ */
+#ifndef EESP_WAYS_H
+#define EESP_WAYS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <ucs/arch/cpu.h>
+#include <ucs/sys/math.h>
+
+typedef enum {
+    UCT_EESP_WAY_DIRECT, /* into the segment, as it lies */
+    UCT_EESP_WAY_HELPED, /* beside, step by step */
+    UCT_EESP_WAY_LAST
+} uct_eesp_way_t;
+
+#define UCT_EESP_WAYS_MIN    2048 /* bytes; shorter ones have one way only */
+#define UCT_EESP_WAYS_TIMED  8    /* packets; the next two are multiples of it */
+#define UCT_EESP_WAYS_LOOK   32
+#define UCT_EESP_WAYS_SELDOM 256
+#define UCT_EESP_WAYS_WEIGHT 8    /* of what was before, to a new one */
+
+typedef struct uct_eesp_ways {
+    uint64_t cost[UCT_EESP_WAY_LAST]; /* ticks of 256 bytes, 0: not known */
+    unsigned count;                   /* packets */
+} uct_eesp_ways_t;
+
+/* The way of one packet. */
+typedef struct uct_eesp_trial {
+    uct_eesp_way_t way;
+    int            timed;
+    uint64_t       start;
+} uct_eesp_trial_t;
+
+static UCS_F_ALWAYS_INLINE uct_eesp_trial_t
+uct_eesp_ways_begin(uct_eesp_ways_t *ways)
+{
+    uint64_t help  = ways->cost[UCT_EESP_WAY_HELPED];
+    int way        = help + help / 8 < ways->cost[UCT_EESP_WAY_DIRECT];
+    uint64_t best  = ways->cost[way], other = ways->cost[!way];
+    unsigned every = other > best + best / 4 ? UCT_EESP_WAYS_SELDOM :
+                                               UCT_EESP_WAYS_LOOK;
+    unsigned n     = ++ways->count;
+    int timed      = n % UCT_EESP_WAYS_TIMED == 0;
+
+    return (uct_eesp_trial_t){
+        .way   = (uct_eesp_way_t)(way ^ (n % every == 0)),
+        .timed = timed,
+        .start = timed ? ucs_arch_read_hres_clock() : 0};
+}
+
+/* One that was interrupted counts for twice the usual. */
+static UCS_F_ALWAYS_INLINE void
+uct_eesp_ways_end(uct_eesp_ways_t *ways, const uct_eesp_trial_t *trial,
+                  size_t length)
+{
+    uint64_t *mean = &ways->cost[trial->way];
+    uint64_t cost;
+
+    if (!trial->timed) {
+        return;
+    }
+    cost = ((ucs_arch_read_hres_clock() - trial->start) << 8) / length + 1;
+    if (*mean == 0) {
+        *mean = cost;
+    } else {
+        *mean += (int64_t)(ucs_min(cost, 2 * *mean) - *mean) /
+                 UCT_EESP_WAYS_WEIGHT;
+    }
+}
+
+#endif
