@@ -18,6 +18,8 @@
  * of it where the AEAD takes one piece only.
  */
 #define EESP_GATHER_MAX 2048
+/* Of more than that so many, some blocks of every AEAD. */
+#define EESP_GATHER_FIRST 64
 
 /* Keys under one of the policy's suites. */
 struct eesp_lane_suite {

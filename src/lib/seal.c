@@ -23,7 +23,8 @@ size_t eesp_overhead(const struct eesp_policy *policy)
 }
 
 /*
- * Payload Info Header, parts and padding, in one piece if that is short. aad
+ * Payload Info Header, parts and padding, in one piece if that is short; else
+ * the first bytes are, so that what is long begins with a block of the AEAD. aad
  * has the header, and room for readable bytes behind it.
  */
 static int encrypt(struct eesp_lane *lane, struct eesp_key_slot *slot,
@@ -34,7 +35,7 @@ static int encrypt(struct eesp_lane *lane, struct eesp_key_slot *slot,
     static const uint8_t zeros[3];
     unsigned padding           = eesp_padding(payload);
     uint8_t info[EESP_INFO_LEN] = {0, 0, EESP_NEXT_HEADER, (uint8_t)padding};
-    struct iovec parts[EESP_IOV_MAX + 2];
+    struct iovec parts[EESP_IOV_MAX + 3];
     uint8_t nonce[EESP_NONCE_LEN];
     size_t exposed = 4 * (size_t)header->crypt_offset;
     unsigned i, count = 0;
@@ -55,10 +56,12 @@ static int encrypt(struct eesp_lane *lane, struct eesp_key_slot *slot,
         parts[count++] = (struct iovec){
             lane->gather, (size_t)(p - lane->gather) + padding};
     } else {
+        parts[count++] = (struct iovec){lane->gather, EESP_GATHER_FIRST};
         parts[count++] = (struct iovec){info, sizeof(info)};
         for (i = 0; i < iovcnt; i++)
             parts[count++] = iov[i];
         parts[count++] = (struct iovec){(void *)zeros, padding};
+        eesp_aead_take(parts + 1, EESP_GATHER_FIRST, lane->gather);
     }
     if (exposed > 0)
         eesp_aead_take(parts, exposed, aad + header->length);
