@@ -3,9 +3,9 @@
  * ways: of two ways to move a long packet through shared memory, the one that is
  * faster here and now. Its lines are in the cache of the other core, and which
  * way is best depends on whether the two cores share a cache. Nobody tells where
- * the peer runs, and it moves; so both ways are timed, at every 8th packet, as to
- * read the clock takes its time, too. The faster way is taken, but for every 32nd
- * packet, which looks how the other one does now; every 256th where that has been
+ * the peer runs, and it moves; so both ways are timed, at every 16th packet, as to
+ * read the clock takes its time, too. The faster way is taken, but for every 128th
+ * packet, which looks how the other one does now; every 512th where that has been
  * much slower. Help must gain an eighth: it also costs the peer, who is not timed.
  *
  * The sender seals straight into the segment: where the cores share a cache, the
@@ -33,9 +33,9 @@ typedef enum {
 } uct_eesp_way_t;
 
 #define UCT_EESP_WAYS_MIN    2048 /* bytes; shorter ones have one way only */
-#define UCT_EESP_WAYS_TIMED  8    /* packets; the next two are multiples of it */
-#define UCT_EESP_WAYS_LOOK   32
-#define UCT_EESP_WAYS_SELDOM 256
+#define UCT_EESP_WAYS_TIMED  16   /* packets; the next two are multiples of it */
+#define UCT_EESP_WAYS_LOOK   128
+#define UCT_EESP_WAYS_SELDOM 512
 #define UCT_EESP_WAYS_WEIGHT 8    /* of what was before, to a new one */
 
 typedef struct uct_eesp_ways {
