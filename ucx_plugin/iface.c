@@ -7,8 +7,8 @@
 #include <ucs/sys/string.h>
 
 /*
- * Seal and open of one message, and what remains of a shared-memory lower's
- * bandwidth: UCP weighs transports with it. Beside self, UCP must find self
+ * Seal and open of one message, and what AES leaves of a lower's bandwidth: UCP
+ * weighs transports with it. Beside self, UCP must find self
  * faster for memory access to the process itself, as for atomics: it takes both
  * from one transport then, whose fence orders them. Open MPI needs that, which
  * waits for a put by an atomic behind a fence.
@@ -92,7 +92,8 @@ static ucs_status_t uct_eesp_iface_query(uct_iface_h tl_iface,
     attr->cap.am.max_hdr         = iface->max_short;
     attr->cap.am.max_iov         = EESP_AM_MAX_IOV;
 
-    if (iface->rma != NULL) {
+    if ((iface->rma != NULL) &&
+        !uct_eesp_lower_is_spare(uct_eesp_iface_md(iface), iface->lower_dev)) {
         uct_eesp_rma_query(iface, attr);
     }
 
@@ -269,6 +270,7 @@ static void uct_eesp_iface_clear(uct_eesp_iface_t *iface)
     iface->ring         = NULL;
     iface->scratch      = NULL;
     iface->beside       = NULL;
+    iface->opening      = (uct_eesp_ways_t){.count = 0};
     iface->max_inline   = 0;
     iface->rma          = NULL;
     iface->offload      = NULL;
@@ -366,7 +368,7 @@ static ucs_status_t uct_eesp_iface_fill(uct_eesp_iface_t *iface,
     }
 
     iface->max_am   = uct_eesp_segment_am(iface->lower_dev, config->seg_size,
-                                          iface->max_data);
+                                          iface->max_packet, iface->max_data);
     iface->scratch  = ucs_malloc(EESP_AM_HEADER + iface->max_data,
                                  "eesp scratch");
     iface->sessions = ucs_calloc(65536 / 64, sizeof(uint64_t),

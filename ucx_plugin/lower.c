@@ -74,6 +74,27 @@ const uct_eesp_lower_t *uct_eesp_lower_by_name(const uct_eesp_md_t *md,
 }
 
 /*
+ * A second way through the same shared memory: it serves as any other, but UCP is
+ * not offered memory access by it, or it would add the two bandwidths up and begin
+ * with rendezvous far too early.
+ */
+int uct_eesp_lower_is_spare(const uct_eesp_md_t *md,
+                            const uct_eesp_lower_t *lower)
+{
+    const uct_eesp_lower_t *other;
+
+    if (lower->resource.dev_type != UCT_DEVICE_TYPE_SHM) {
+        return 0;
+    }
+    for (other = md->lowers; other < lower; ++other) {
+        if (other->resource.dev_type == UCT_DEVICE_TYPE_SHM) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/*
  * UCX's connection manager matches device names, so the first lower of a
  * device keeps the device's own name; another one gets a suffix.
  */

@@ -275,6 +275,8 @@ void uct_eesp_keylog_close(uct_eesp_md_t *md);
 ucs_status_t uct_eesp_lower_find(uct_eesp_md_t *md,
                                  const ucs_config_names_array_t *wanted);
 void uct_eesp_lower_release(uct_eesp_md_t *md);
+int uct_eesp_lower_is_spare(const uct_eesp_md_t *md,
+                            const uct_eesp_lower_t *lower);
 const uct_eesp_lower_t *uct_eesp_lower_by_name(const uct_eesp_md_t *md,
                                                const char *name);
 
@@ -362,7 +364,7 @@ typedef struct uct_eesp_iface {
     uint8_t                  *scratch;     /* header and packed data, private */
     uint8_t                  *beside;      /* ways.h; NULL: the lower's segments
                                               are not in shared memory */
-    uct_eesp_ways_t           opening;     /* of long packets */
+    uct_eesp_ways_t           opening;     /* of long packets, of all peers */
     size_t                    rx_front;    /* bytes before data in an element */
     size_t                    rx_headroom;
     ucs_mpool_t               rx_mp;
@@ -405,7 +407,7 @@ extern ucs_config_field_t uct_eesp_iface_config_table[];
 ucs_status_t uct_eesp_segment_set(uct_iface_config_t *config,
                                   const char *tl_name, size_t seg_size);
 size_t uct_eesp_segment_am(const uct_eesp_lower_t *lower, size_t seg_size,
-                           size_t max_data);
+                           size_t max_packet, size_t max_data);
 void uct_eesp_segment_limits(const uct_eesp_lower_t *lower,
                              const uct_iface_attr_t *attr, size_t *send_p,
                              size_t *receive_p);

@@ -120,13 +120,13 @@ ucs_status_t uct_eesp_segment_set(uct_iface_config_t *config,
 
 /*
  * Longest active message of UCP's. Over shared memory, unless the user has said
- * otherwise, half a segment: one half is sealed while the other is opened. (A
- * get's data comes in whole segments as long as there is enough of it.)
+ * how long segments are, half of one: one half is sealed while the other is
+ * opened. (A get's data comes in whole segments as long as there is enough.)
  */
 size_t uct_eesp_segment_am(const uct_eesp_lower_t *lower, size_t seg_size,
-                           size_t max_data)
+                           size_t max_packet, size_t max_data)
 {
-    if ((seg_size != UCS_MEMUNITS_AUTO) ||
+    if ((seg_size != UCS_MEMUNITS_AUTO) || (max_packet != UCT_EESP_SEG_SHM) ||
         (lower->resource.dev_type != UCT_DEVICE_TYPE_SHM)) {
         return max_data;
     }

@@ -123,7 +123,7 @@ static size_t uct_eesp_pack_bcopy(void *dest, void *arg)
                                   send->pack_arg);
     if (ucs_unlikely(iov->iov_len > EESP_AM_HEADER +
                                     uct_eesp_ep_iface(send->ep)->max_data)) {
-        ucs_fatal("eesp: a caller packed more than max_bcopy bytes");
+        ucs_fatal("eesp: a caller packed more than fits into a packet");
     }
     send->length = iov->iov_len;
     return uct_eesp_pack_sealed(dest, send);

@@ -7,6 +7,7 @@
  * read the clock takes its time, too. The faster way is taken, but for every 128th
  * packet, which looks how the other one does now; every 512th where that has been
  * much slower. Help must gain an eighth: it also costs the peer, who is not timed.
+ * Of sealing there is one record for each peer, of opening one for all of them.
  *
  * The sender seals straight into the segment: where the cores share a cache, the
  * lines come while AES works. Where they do not, AES waits for each line, and it
@@ -39,7 +40,7 @@ typedef enum {
 #define UCT_EESP_WAYS_WEIGHT 8    /* of what was before, to a new one */
 
 typedef struct uct_eesp_ways {
-    uint64_t cost[UCT_EESP_WAY_LAST]; /* ticks of 256 bytes, 0: not known */
+    uint64_t cost[UCT_EESP_WAY_LAST]; /* ticks of 64 KiB, 0: not known */
     unsigned count;                   /* packets */
 } uct_eesp_ways_t;
 
@@ -67,7 +68,10 @@ uct_eesp_ways_begin(uct_eesp_ways_t *ways)
         .start = timed ? ucs_arch_read_hres_clock() : 0};
 }
 
-/* One that was interrupted counts for twice the usual. */
+/*
+ * One that was interrupted counts for twice the usual; if it was the first, the
+ * next one that was not stands for it.
+ */
 static UCS_F_ALWAYS_INLINE void
 uct_eesp_ways_end(uct_eesp_ways_t *ways, const uct_eesp_trial_t *trial,
                   size_t length)
@@ -78,8 +82,8 @@ uct_eesp_ways_end(uct_eesp_ways_t *ways, const uct_eesp_trial_t *trial,
     if (!trial->timed) {
         return;
     }
-    cost = ((ucs_arch_read_hres_clock() - trial->start) << 8) / length + 1;
-    if (*mean == 0) {
+    cost = ((ucs_arch_read_hres_clock() - trial->start) << 16) / length + 1;
+    if ((*mean == 0) || (cost < *mean / 4)) {
         *mean = cost;
     } else {
         *mean += (int64_t)(ucs_min(cost, 2 * *mean) - *mean) /

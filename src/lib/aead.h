@@ -125,8 +125,9 @@ static inline void eesp_aead_take(struct iovec *parts, size_t length,
     for (; length > 0; parts++) {
         size_t n = parts->iov_len < length ? parts->iov_len : length;
 
-        if (n > 0)
-            memcpy(out, parts->iov_base, n);
+        if (n == 0)
+            continue;
+        memcpy(out, parts->iov_base, n);
         *parts = (struct iovec){(uint8_t *)parts->iov_base + n,
                                 parts->iov_len - n};
         out    += n;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * open_steps: a packet that another core has just written is decrypted step by
- * step: while the AEAD is at one, the cache lines of the next come (as
- * decrypt_parts of ipsec-mb asks for them). Where the two cores share no cache,
- * AES waits for each line otherwise.
+ * step: while the AEAD is at one, the cache lines of the next come (AES-GCM of
+ * ipsec-mb asks for them; others gain nothing by it). Where the two cores share no
+ * cache, AES waits for each line otherwise.
  */
 #include "incoming.h"
 

@@ -5,50 +5,13 @@
  */
 #include "aead.h"
 #include "lane.h"
-#include "ring.h"
+#include "pair.h"
 
 enum { HEAD = 24, DATA_MAX = 700, ROOM = 1000, EDGE = 16 };
-
-struct pair {
-    struct eesp_keyring    *keyring;
-    struct eesp_lane       *tx, *rx;
-    struct eesp_destination to;
-};
 
 static uint8_t payload[HEAD + DATA_MAX], packet[ROOM];
 static uint8_t head[EESP_PAYLOAD_OFFSET + HEAD + EDGE], data[DATA_MAX + EDGE];
 static struct eesp_opened opened;
-
-static int is_readable(const char *aead)
-{
-    return strcmp(aead, "aes-256-gmac") == 0;
-}
-
-static struct pair pair_open(const char *aead, const char *backend)
-{
-    json_t *ring = ring_json(7), *policy = ring_policy(ring, 0);
-    struct pair p;
-
-    json_object_set_new(policy, "aead", json_string(aead));
-    if (is_readable(aead))
-        json_object_set_new(policy, "confidentiality", json_false());
-    else
-        json_object_set_new(policy, "crypt_offset_max", json_integer(4));
-    p.keyring = ring_parse(ring);
-    p.tx = lane_open(p.keyring, (struct eesp_lane_params){.rank = 1,
-                                                          .backend = backend});
-    p.rx = lane_open(p.keyring, (struct eesp_lane_params){.rank = 2,
-                                                          .backend = backend});
-    p.to = (struct eesp_destination){eesp_lane_incarnation(p.rx), 0, 2, 5};
-    return p;
-}
-
-static void pair_close(struct pair *p)
-{
-    eesp_lane_destroy(p->tx);
-    eesp_lane_destroy(p->rx);
-    eesp_keyring_free(p->keyring);
-}
 
 static size_t seal(struct pair *p, size_t n)
 {
