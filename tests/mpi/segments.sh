@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # segments.sh: every segment size of the shared-memory lowers carries every kind
-# of message; a process that would send more than a peer takes is refused, by
+# of message, and what UCP makes of the usual one; a process that would send more than a peer takes is refused, by
 # whichever of the two comes first.
 #
 # shellcheck source=tests/lib/common.sh
@@ -53,6 +53,33 @@ for size in 16k 65600 128k; do
         "$MPI_CHECK" p2p types
     report $? "UCX_POSIX_SEG_SIZE=$size"
 done
+# am_zcopy VAR=VALUE...: the longest active message that UCP is offered.
+am_zcopy() {
+    env LD_PRELOAD="$plugin_preload" "${over[@]}" "$@" ucx_info -d -t eesp \
+        2>/dev/null | sed -n 's/^# *am_zcopy: <= \([0-9]*\).*/\1/p' | head -n 1
+}
+
+# is WHAT FOUND EXPECTED
+is() {
+    if [ "$2" = "$3" ]; then
+        ok "$1: $2"
+    else
+        not_ok "$1" "$2, not $3"
+    fi
+}
+
+is "UCP's messages over posix" "$(am_zcopy UCX_EESP_LOWER=posix)" 33024
+is "UCP's messages in segments of 32 KiB" "$(
+    am_zcopy UCX_EESP_LOWER=posix UCX_EESP_SEG_SIZE=32k)" 32677
+is "UCP's messages with UCX_POSIX_SEG_SIZE=60000" "$(
+    am_zcopy UCX_EESP_LOWER=posix UCX_POSIX_SEG_SIZE=60000)" 59909
+# Two shared-memory lowers: rendezvous begins no earlier than by one.
+env LD_PRELOAD="$plugin_preload" "${over[@]}" UCX_TLS=eesp,self ucx_info -e -u t \
+    -D shm >"$out" 2>"$err"
+is "lanes for memory access" "$(grep -c 'rma_bw#' "$out")" 1
+is "rendezvous begins above 64 KiB, up to 128" "$(
+    sed -n 's/^# *tag_send: .*zcopy>\.\.\([0-9]*\)\.\.<rndv>.*/\1/p' "$out" |
+        awk '{ print ($1 > 65536 && $1 <= 131072) ? "yes" : $1 }')" yes
 refused "UCX_POSIX_SEG_SIZE=16k on rank 1" UCX_EESP_LOWER=posix -- \
     "$on_rank" 1 UCX_POSIX_SEG_SIZE=16k "$MPI_CHECK" p2p
 finish

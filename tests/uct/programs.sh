@@ -328,7 +328,7 @@ ucx_stops_itself() {
         grep -q "tcp_iface.c.*Assertion .listen_fd == iface->listen_fd' failed" \
             "$out"; } ||
         { grep -q 'sock.c:.* connect(.* failed: Connection refused' "$out" &&
-            grep -q "tcp_ep.c:[0-9]* *Assertion .* failed" "$out"; }
+            grep -q 'tcp_ep.c:.* Assertion .*FLAG_CTX_TYPE_TX.* failed' "$out"; }
 }
 
 # What was open before this shell: they would be of the few. (255: bash's own)

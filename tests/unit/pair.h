@@ -3,6 +3,7 @@
 #ifndef EESP_UNIT_PAIR_H
 #define EESP_UNIT_PAIR_H
 
+#include "aead.h"
 #include "ring.h"
 
 struct pair {
@@ -41,6 +42,26 @@ static inline void pair_close(struct pair *p)
     eesp_lane_destroy(p->tx);
     eesp_lane_destroy(p->rx);
     eesp_keyring_free(p->keyring);
+}
+
+/* check() with every AEAD of every backend that can be used here. */
+static inline void every_pair(void (*check)(struct pair *p,
+                                            const struct eesp_aead *aead))
+{
+    const struct eesp_aead *aead;
+    unsigned i, tried = 0;
+
+    for (i = 0; (aead = eesp_aead_at(i)) != NULL; i++) {
+        struct pair p;
+
+        if (aead->missing() != NULL)
+            continue;
+        p = pair_open(aead->name, aead->backend);
+        check(&p, aead);
+        pair_close(&p);
+        tried++;
+    }
+    assert_true(tried >= 4);
 }
 
 #endif

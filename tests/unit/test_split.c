@@ -3,7 +3,6 @@
  * open_split: every AEAD by every backend opens the same packets in two places
  * as in one, and leaves nothing there if they are damaged.
  */
-#include "aead.h"
 #include "lane.h"
 #include "pair.h"
 
@@ -130,26 +129,18 @@ static void readable(struct pair *p)
     check_untouched();
 }
 
+static void each(struct pair *p, const struct eesp_aead *aead)
+{
+    there(p);
+    damaged(p);
+    if (!is_readable(aead->name))
+        readable(p);
+}
+
 static void every_backend(void **unused)
 {
-    const struct eesp_aead *aead;
-    unsigned i, tried = 0;
-
     (void)unused;
-    for (i = 0; (aead = eesp_aead_at(i)) != NULL; i++) {
-        struct pair p;
-
-        if (aead->missing() != NULL)
-            continue;
-        p = pair_open(aead->name, aead->backend);
-        there(&p);
-        damaged(&p);
-        if (!is_readable(aead->name))
-            readable(&p);
-        pair_close(&p);
-        tried++;
-    }
-    assert_true(tried >= 4);
+    every_pair(each);
 }
 
 /* An AEAD of one piece, which libcrypto may not have: made of one that has. */
