@@ -52,11 +52,12 @@ class Tree:
         self.libs = variables("CMOCKA_LIBS", "CRYPTO_LIBS", "JANSSON_LIBS",
                               "IPSEC_MB_LIBS")
         listed = open(f"{SOURCE}/tests/unit/Makefile.inc").read()
-        # The verbs shim has its own sources: its tests are not about src/lib.
+        # The verbs shim and the plugin have sources of their own: their tests
+        # are not about src/lib.
         self.programs = [p for p in re.findall(r"%D%/test_(\w+) ?\\?$",
                                                listed, re.M)
                          if p not in ("choose", "crypto_context", "dek_pool",
-                                      "mlx5") and
+                                      "mlx5", "ways") and
                          os.path.exists(f"{SOURCE}/tests/unit/test_{p}.c")]
         self.lib = f"{work}/base"
         shutil.copytree(f"{SOURCE}/src/lib", self.lib)
