@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * verify_capture: TCP on the network goes into a file without a name while the
- * job runs. What comes faster than it is written is counted by the kernel.
+ * job runs, whatever others send then and after it. What comes faster than it is
+ * written is counted by the kernel.
  */
 #include "eesp_config.h"
 
@@ -16,6 +17,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -23,16 +25,32 @@ enum {
     BUFFER  = 128 << 20, /* bytes, of the kernel's */
     PATIENCE = 50,       /* ms until a packet is handed over */
 };
+#define MICROSECONDS ((int64_t)1000000)
 
 struct capture {
     pcap_t         *pcap;
     pcap_dumper_t  *dumper;
     int             fd; /* of the file */
     pthread_t       thread;
-    atomic_bool     stop;
+    _Atomic int64_t end; /* us of CLOCK_REALTIME, as packets have */
+    bool            over;
 };
 
-/* Goes on until nothing more comes after the end. */
+static void keep(u_char *arg, const struct pcap_pkthdr *header,
+                 const u_char *packet)
+{
+    struct capture *capture = (struct capture *)arg;
+
+    if (header->ts.tv_sec * MICROSECONDS + header->ts.tv_usec >
+        atomic_load(&capture->end)) {
+        capture->over = true;
+        pcap_breakloop(capture->pcap);
+        return;
+    }
+    pcap_dump((u_char *)capture->dumper, header, packet);
+}
+
+/* Goes on until nothing more comes, or what came after the end. */
 static void *record(void *arg)
 {
     struct capture *capture = arg;
@@ -41,14 +59,13 @@ static void *record(void *arg)
     int got;
 
     do {
-        bool last = atomic_load(&capture->stop);
+        bool last = atomic_load(&capture->end) != INT64_MAX;
 
         poll(&ready, 1, 2 * PATIENCE);
-        got = pcap_dispatch(capture->pcap, -1, pcap_dump,
-                            (u_char *)capture->dumper);
+        got = pcap_dispatch(capture->pcap, -1, keep, (u_char *)capture);
         if (got == 0 && last)
             break;
-    } while (got >= 0);
+    } while (got >= 0 && !capture->over);
     return NULL;
 }
 
@@ -125,6 +142,7 @@ struct capture *capture_start(const char *interface, bool *permitted)
     *permitted = true;
     memset(capture, 0, sizeof(*capture));
     capture->fd = -1;
+    atomic_init(&capture->end, INT64_MAX);
     capture->pcap = pcap_create(interface, why);
     if (!capture->pcap) {
         cmd_complain("cannot capture on %s: %s", interface, why);
@@ -145,9 +163,12 @@ fail:
 int capture_stop(struct capture *capture, uint64_t *lost)
 {
     struct pcap_stat stat = { 0 };
+    struct timespec now;
     int fd = -1;
 
-    atomic_store(&capture->stop, true);
+    clock_gettime(CLOCK_REALTIME, &now);
+    atomic_store(&capture->end,
+                 now.tv_sec * MICROSECONDS + now.tv_nsec / 1000);
     pthread_join(capture->thread, NULL);
     *lost = pcap_stats(capture->pcap, &stat) == 0 ? stat.ps_drop : 1;
     if (pcap_dump_flush(capture->dumper) != 0)

@@ -149,6 +149,27 @@ verify --keyring "$ring" -- UCX_TLS=eesp UCX_EESP_LOWER=tcp -- \
 shown $? 1 "a connection that nobody is seen with" \
     '^unknown: a connection 4000[12] - 4000[12]' '1 unknown'
 
+# Others' traffic goes on: a job's end is the end.
+cat >"$work/others.py" <<'EOF'
+import socket, threading, time
+server = socket.create_server(("127.0.0.1", 0))
+client = socket.create_connection(server.getsockname())
+peer = server.accept()[0]
+threading.Thread(target=lambda: [None for _ in iter(
+    lambda: peer.recv(65536), b"")], daemon=True).start()
+end = time.monotonic() + 30
+while time.monotonic() < end:
+    client.sendall(bytes(8192))
+    time.sleep(0.005)
+EOF
+python3 "$work/others.py" &
+others=$!
+sleep 1
+timeout 10 "$EESP_BIN" verify --keyring "$ring" -- true >"$out" 2>"$err"
+shown $? 1 "beside others' traffic it ends with the job" 'no process of the job'
+kill $others 2>/dev/null
+wait $others 2>/dev/null
+
 setpriv --bounding-set=-net_raw --inh-caps=-net_raw "$EESP_BIN" verify \
     --keyring "$ring" -- touch "$work/ran" >"$out" 2>"$err"
 shown $? 2 "without the right to capture: not verified" 'CAP_NET_RAW'
