@@ -37,7 +37,7 @@ ucs_config_field_t uct_eesp_iface_config_table[] = {
      "to 65472 over posix and sysv. One packet is one key, one nonce and one\n"
      "ICV, so larger ones cost less per byte. 'auto' is what the lower's own\n"
      "variable says if it is set (UCX_POSIX_SEG_SIZE, UCX_TCP_TX_SEG_SIZE),\n"
-     "else 64 KiB; over shared memory UCP's own messages are cut at 32 KiB then.\n"
+     "else 65 KiB; over shared memory UCP's own messages are cut at 32 KiB then.\n"
      "No process may send more than its peers take.",
      ucs_offsetof(uct_eesp_iface_config_t, seg_size),
      UCS_CONFIG_TYPE_MEMUNITS},

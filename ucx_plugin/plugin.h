@@ -398,8 +398,9 @@ extern ucs_config_field_t uct_eesp_iface_config_table[];
      UCT_IFACE_FLAG_CB_SYNC)
 #define UCT_EESP_LOWER_CONNECTS \
     (UCT_IFACE_FLAG_CONNECT_TO_IFACE | UCT_IFACE_FLAG_CONNECT_TO_EP)
-/* What is sent over tcp, and what every peer's interface takes at least. */
-#define UCT_EESP_SEG_DEFAULT 65536
+/* What is sent over tcp, and what every peer's interface takes at least: 64 KiB
+ * and what UCP, eesp and tcp put around them. */
+#define UCT_EESP_SEG_DEFAULT 66560
 
 #define UCT_EESP_INLINE_MAX   256 /* bytes of a packet */
 

@@ -19,6 +19,8 @@ struct keygen_plan {
 #define KEYGEN_TEXT_MAX 8192 /* four keys and two policies take 2500 */
 #define KEYGEN_SPI_RANKS 65537
 #define KEYGEN_SPI_PAIRS 65538
+/* A message of 64 KiB and what a transport puts before it. */
+#define KEYGEN_MAX_PAYLOAD 66560
 
 /* Ranks repeat from job to job, so their contexts need a level per job. */
 bool keygen_has_ranks(const struct keygen_plan *plan);

@@ -102,8 +102,9 @@ static void add_policy(struct text *text, const struct keygen_plan *plan,
         comma = ",";
     }
     add(text, " },\n      %s,\n"
-        "      \"epoch\": 1, \"epoch_window\": 1, \"phase_shift\": 24,\n"
-        "      \"replay\": \"strict\", \"bind_destination\": true }", members);
+        "      \"epoch\": 1, \"epoch_window\": 1, \"phase_shift\": 23,\n"
+        "      \"max_payload\": %u, \"replay\": \"strict\", "
+        "\"bind_destination\": true }", members, KEYGEN_MAX_PAYLOAD);
 }
 
 bool keygen_has_ranks(const struct keygen_plan *plan)

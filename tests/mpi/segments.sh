@@ -73,6 +73,9 @@ is "UCP's messages in segments of 32 KiB" "$(
     am_zcopy UCX_EESP_LOWER=posix UCX_EESP_SEG_SIZE=32k)" 32677
 is "UCP's messages with UCX_POSIX_SEG_SIZE=60000" "$(
     am_zcopy UCX_EESP_LOWER=posix UCX_POSIX_SEG_SIZE=60000)" 59909
+is "over tcp a message of 64 KiB and 256 bytes of headers is one packet" "$(
+    am_zcopy UCX_EESP_LOWER=tcp |
+        awk '{ print ($1 >= 65536 + 256 && $1 < 66560) ? "yes" : $1 }')" yes
 # Two shared-memory lowers: rendezvous begins no earlier than by one.
 env LD_PRELOAD="$plugin_preload" "${over[@]}" UCX_TLS=eesp,self ucx_info -e -u t \
     -D shm >"$out" 2>"$err"

@@ -153,7 +153,7 @@ unfit_cases() {
     jq '.eesp_policies |= [(.[] | select(.name == "pairs")) |
         (.spi += 10 | .name = "flows" | .selectors += ["flow"]),
         (.spi += 11 | .name = "pool" | .partitioned = true |
-            .phase_shift = 20),
+            .phase_shift = 19),
         (.spi += 12 | .name = "clear" | .aead = "aes-256-gmac" |
             .confidentiality = false)]' "$keyring" >"$ring"
     chmod 600 "$ring"
