@@ -58,9 +58,9 @@ def cpu_time(run, report):
     yield Row('tcp, 1 MiB: CPU time / (plain, same segments + 2 F)',
               report.per_round(lambda e, p, f: e / (p + 2 * f),
                                run.get(*key, 'eesp', size),
-                               run.get(*key, 'plain64k', size),
+                               run.get(*key, 'plain65k', size),
                                run.seal_ns(size)),
-              1.2, 1.1, False, run.spread(*key, 'plain64k', size))
+              1.2, 1.1, False, run.spread(*key, 'plain65k', size))
 
 
 def collectives(run, report):
