@@ -9,7 +9,7 @@
 #include <time.h>
 
 /* Disturbed windows allowed for each good one before all are taken. */
-enum { PATIENCE = 20, CLOCK_READS = 1001 };
+enum { PATIENCE = 20, CLOCK_READS = 1001, BENCH_PAGE = 4096 };
 
 void bench_pin(void)
 {
@@ -45,6 +45,16 @@ void bench_pin_nth(unsigned n)
     CPU_SET(core, &one);
     if (sched_setaffinity(0, sizeof(one), &one) != 0)
         err(1, "core %d", core);
+}
+
+void *bench_buffer(size_t size)
+{
+    size_t pages = size / BENCH_PAGE + 1;
+    void *p      = aligned_alloc(BENCH_PAGE, pages * BENCH_PAGE);
+
+    if (p == NULL)
+        err(1, "%zu bytes", size);
+    return memset(p, 0, pages * BENCH_PAGE);
 }
 
 static uint64_t read_clock(clockid_t id)

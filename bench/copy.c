@@ -35,11 +35,9 @@ static void open_job(struct job *job, const char *text)
     job->size = strtoul(text, &end, 10);
     if (*end != '\0' || job->size > SIZE_LIMIT)
         errx(2, "not a size in bytes: %s", text);
-    job->from = malloc(job->size + 1);
-    job->to   = malloc(job->size + 1);
-    if (job->from == NULL || job->to == NULL)
-        err(1, "%zu bytes", job->size);
-    memset(job->from, 0x5a, job->size + 1);
+    job->from = bench_buffer(job->size);
+    job->to   = bench_buffer(job->size);
+    memset(job->from, 0x5a, job->size);
 }
 
 int main(int argc, char *argv[])

@@ -170,10 +170,8 @@ static void measure(const struct command *command, struct job *job,
     unsigned i;
 
     job->flight = flight(job->size);
-    job->out    = malloc(job->size * command->out_copies(job) + 1);
-    job->in = in = malloc(job->size * command->in_copies(job) + 1);
-    if (job->out == NULL || in == NULL)
-        err(1, "%zu bytes", job->size);
+    job->out    = bench_buffer(job->size * command->out_copies(job));
+    job->in = in = bench_buffer(job->size * command->in_copies(job));
     job_fill(job->out, job->size * command->out_copies(job), job->rank);
     if (command->one_sided)
         open_window(job, comm);

@@ -337,16 +337,6 @@ static size_t take_sizes(char *const *texts)
     return largest;
 }
 
-static void *buffer(size_t bytes)
-{
-    void *p = aligned_alloc(4096, (bytes + 4095) & ~(size_t)4095);
-
-    if (p == NULL)
-        err(1, "%zu bytes", bytes);
-    memset(p, 0x5a, bytes);
-    return p;
-}
-
 int main(int argc, char *argv[])
 {
     static const struct option options[] = {
@@ -378,9 +368,9 @@ int main(int argc, char *argv[])
     bench_pin();
     find_backends(backend);
     clock_cost = bench_clock_cost();
-    source     = buffer(largest + ROOM);
-    plain      = buffer(largest + ROOM + 64);
-    packets    = buffer(largest + BATCH_BYTES + BATCH_MAX * (ROOM + 64));
+    source     = bench_buffer(largest + ROOM);
+    plain      = bench_buffer(largest + ROOM + 64);
+    packets    = bench_buffer(largest + BATCH_BYTES + BATCH_MAX * (ROOM + 64));
     measure(throughs, windows);
 
     printf("AES-256-GCM, %u undisturbed windows each, all in turns\n", windows);

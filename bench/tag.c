@@ -95,12 +95,9 @@ int main(int argc, char *argv[])
         else if (option != 'c')
             errx(2, "usage: tag [--windows N] [--csv FILE]");
     }
-    data   = aligned_alloc(64, SIZE_LIMIT);
-    sealed = aligned_alloc(64, SIZE_LIMIT);
-    if (data == NULL || sealed == NULL)
-        err(1, "memory");
+    data   = bench_buffer(SIZE_LIMIT);
+    sealed = bench_buffer(SIZE_LIMIT);
     memset(data, 0x5a, SIZE_LIMIT);
-    memset(sealed, 0, SIZE_LIMIT);
     bench_pin();
     for (i = 0; i < 2 * SIZES; i++) {
         open_job(&jobs[i], ids[i % 2], sizes[i / 2]);

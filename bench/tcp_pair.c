@@ -62,23 +62,13 @@ static void expect(const char *buffer, size_t size, int from)
     free(expected);
 }
 
-static void *room(size_t size)
-{
-    void *p = malloc(size + 1);
-
-    if (p == NULL)
-        err(1, "%zu bytes", size);
-    memset(p, 0, size + 1);
-    return p;
-}
-
 /* ---- The end that answers ----------------------------------------------- */
 
 static void obey(struct stream *s, const struct order *order)
 {
     size_t size   = order->size;
     uint64_t many = order->flight ? order->flight : 1, i, j;
-    char *in = room(size * many), *out = room(size), ack = 1;
+    char *in = bench_buffer(size * many), *out = bench_buffer(size), ack = 1;
 
     fill(out, size, 1);
     for (i = 0; i < order->count; i++) {
@@ -141,7 +131,7 @@ static double figure(const struct order *order, double seconds)
 static void measure(struct stream *s, size_t size, int bandwidth,
                     double budget)
 {
-    char *out = room(size), *in = room(size);
+    char *out = bench_buffer(size), *in = bench_buffer(size);
     double v[REPEATS_MAX], seconds;
     struct order order = {.size = size, .count = 1, .check = 1};
     struct bench_spread r;

@@ -131,12 +131,10 @@ static uint64_t run_block(const void *out, void *in, size_t size,
 
 static void run_size(size_t size, unsigned blocks, double block_ns)
 {
-    uint8_t *out = malloc(size + 1), *in = calloc(1, size + 1);
+    uint8_t *out = bench_buffer(size), *in = bench_buffer(size);
     uint64_t count = WARM_UP, spent;
     size_t i;
 
-    if (out == NULL || in == NULL)
-        err(1, "%zu bytes", size);
     for (i = 0; i < size; i++)
         out[i] = (uint8_t)(i * 7 + i / 251 + 1);
     transfer(out, in, size);
