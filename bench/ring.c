@@ -4,8 +4,9 @@
  * other receives, with nothing else around: the limit of what a transport over
  * shared memory can do. plain: copied in and copied out. sealed: into the slot,
  * opened out of it, under one key or a ring of keys, from as many sources in
- * turn; 512 keys are kept, of 4096 each is derived again. beside: sealed into
- * memory of the sender's own, and copied in (ucx_plugin/ways.h).
+ * turn; 512 keys are kept, of 4096 each is derived again. steps: sealed step by
+ * step, beside: into memory of the sender's own, and copied in
+ * (ucx_plugin/ways.h).
  */
 #include <err.h>
 #include <getopt.h>
@@ -34,7 +35,7 @@ struct slot {
 struct job {
     size_t                size;
     unsigned              keys; /* 0: plain */
-    int                   beside;
+    int                   steps, beside;
     struct eesp_lane     *tx, *rx;
     uint64_t              sequence; /* of all sources alike */
     struct bench_spread   ns;
@@ -44,10 +45,10 @@ struct job {
 static const struct {
     const char *name;
     unsigned    keys;
-    int         beside;
+    int         steps, beside;
 } modes[] = {
-    {"plain", 0, 0}, {"1", 1, 0}, {"1 beside", 1, 1}, {"64", 64, 0},
-    {"4096", KEYS_MAX, 0}};
+    {"plain", 0, 0, 0}, {"1", 1, 0, 0}, {"1 steps", 1, 1, 0},
+    {"1 beside", 1, 0, 1}, {"64", 64, 0, 0}, {"4096", KEYS_MAX, 0, 0}};
 enum { MODES = sizeof(modes) / sizeof(modes[0]) };
 
 static struct eesp_keyring *keyring;
@@ -281,11 +282,12 @@ int main(int argc, char *argv[])
     for (i = 0; i < KEYS_MAX; i++)
         incarnations[i] = (uint64_t)random() << 32 | (uint64_t)random();
     for (i = 0; i < SIZES * MODES; i++) {
-        jobs[i].size = sizes[i / MODES];
+        jobs[i].size   = sizes[i / MODES];
         jobs[i].keys   = modes[i % MODES].keys;
         jobs[i].beside = modes[i % MODES].beside;
-        jobs[i].tx   = open_lane(0);
-        jobs[i].rx   = open_lane(OWN_RANK);
+        jobs[i].tx     = open_lane(0);
+        jobs[i].rx     = open_lane(OWN_RANK);
+        eesp_lane_stepwise(jobs[i].tx, modes[i % MODES].steps);
     }
     if (pthread_create(&thread, NULL, receiver, NULL) != 0)
         err(1, "thread");

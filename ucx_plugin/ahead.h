@@ -8,6 +8,7 @@
 #ifndef EESP_AHEAD_H
 #define EESP_AHEAD_H
 
+#include "lines.h"
 #include "plugin.h"
 #include "wire.h"
 
@@ -15,21 +16,18 @@ static UCS_F_ALWAYS_INLINE uct_eesp_trial_t
 uct_eesp_ahead_begin(uct_eesp_iface_t *iface, const void *packet, size_t length)
 {
     uct_eesp_trial_t trial = {UCT_EESP_WAY_DIRECT, 0, 0};
-    size_t i;
 
     if (iface->beside == NULL) {
         return trial;
     }
     if (length >= UCT_EESP_WAYS_MIN) {
-        trial = uct_eesp_ways_begin(&iface->opening);
-        eesp_lane_stepwise(iface->lane, trial.way == UCT_EESP_WAY_HELPED);
+        trial = uct_eesp_ways_begin(&iface->opening, UCT_EESP_WAYS_OPENING);
+        eesp_lane_stepwise(iface->lane, trial.way == UCT_EESP_WAY_STEPS);
         __builtin_prefetch(UCS_PTR_BYTE_OFFSET(packet, length - EESP_ICV_LEN));
         __builtin_prefetch(UCS_PTR_BYTE_OFFSET(packet, length - 1));
         return trial;
     }
-    for (i = 0; i < length; i += UCS_SYS_CACHE_LINE_SIZE) {
-        __builtin_prefetch(UCS_PTR_BYTE_OFFSET(packet, i));
-    }
+    eesp_lines_read(packet, length);
     return trial;
 }
 

@@ -11,6 +11,7 @@
 #include <uct/base/uct_iov.inl>
 
 #include "bytes.h"
+#include "lines.h"
 
 typedef struct uct_eesp_send {
     uct_eesp_ep_t *ep;
@@ -59,13 +60,9 @@ static UCS_F_ALWAYS_INLINE void
 uct_eesp_pack_prefetch(const uct_eesp_iface_t *iface,
                        const uct_eesp_send_t *send, void *dest)
 {
-    size_t i, length;
-
     if (iface->beside != NULL) {
-        length = send->length + uct_eesp_iface_md(iface)->overhead;
-        for (i = 0; i < length; i += UCS_SYS_CACHE_LINE_SIZE) {
-            __builtin_prefetch(UCS_PTR_BYTE_OFFSET(dest, i), 1, 3);
-        }
+        eesp_lines_write(dest, send->length +
+                               uct_eesp_iface_md(iface)->overhead);
     }
 }
 
@@ -73,13 +70,15 @@ static size_t uct_eesp_pack_long(uct_eesp_iface_t *iface,
                                  uct_eesp_send_t *send, void *dest)
 {
     uct_eesp_ways_t *ways  = &send->channel->sealing;
-    uct_eesp_trial_t trial = uct_eesp_ways_begin(ways);
-    void *packet           = trial.way == UCT_EESP_WAY_HELPED ? iface->beside :
+    uct_eesp_trial_t trial = uct_eesp_ways_begin(ways, UCT_EESP_WAYS_SEALING);
+    void *packet           = trial.way == UCT_EESP_WAY_BESIDE ? iface->beside :
                                                                 dest;
     size_t length          = 0;
 
+    eesp_lane_stepwise(iface->lane, trial.way == UCT_EESP_WAY_STEPS);
     send->error = eesp_seal(iface->lane, &send->channel->destination, send->iov,
                             send->iovcnt, packet, iface->max_packet, &length);
+    eesp_lane_stepwise(iface->lane, 0);
     if (packet != dest) {
         memcpy(dest, packet, length);
     }

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * ways: of two ways to move a long packet through shared memory, the one that is
- * faster here and now. Its lines are in the cache of the other core, and which
+ * ways: of the ways to move a long packet through shared memory, the one that is
+ * fastest here and now. Its lines are in the cache of the other core, and which
  * way is best depends on whether the two cores share a cache. Nobody tells where
- * the peer runs, and it moves; so both ways are timed, at every 16th packet, as to
- * read the clock takes its time, too. The faster way is taken, but for every 128th
- * packet, which looks how the other one does now; every 512th where that has been
- * much slower. Help must gain an eighth: it also costs the peer, who is not timed.
- * Of sealing there is one record for each peer, of opening one for all of them.
+ * the peer runs, and it moves; so all ways are timed, at every 16th packet, as to
+ * read the clock takes its time, too. The fastest way is taken, but for every 128th
+ * packet, which looks how another one does now; every 512th where that has been
+ * much slower. A way other than the plain one must gain an eighth: it also costs
+ * the peer, who is not timed. Of sealing there is one record for each peer, of
+ * opening one for all of them.
  *
  * The sender seals straight into the segment: where the cores share a cache, the
- * lines come while AES works. Where they do not, AES waits for each line, and it
- * is faster to seal beside, into memory of our own, and to copy: memcpy() moves
- * whole lines, which need not be fetched.
+ * lines come while AES works. Where they do not, AES waits for each line. Then it
+ * is faster to seal step by step, the lines of the next step asked for; or to seal
+ * beside, into memory of our own, and to copy: memcpy() moves whole lines, which
+ * need not be fetched.
  *
  * The receiver opens the packet as it lies: where the cores share a cache, the
  * CPU sees itself which lines come next. Where they do not, it is faster to open
- * step by step and to ask for the next step's lines.
+ * step by step, too.
  */
 #ifndef EESP_WAYS_H
 #define EESP_WAYS_H
@@ -29,14 +31,18 @@
 
 typedef enum {
     UCT_EESP_WAY_DIRECT, /* into the segment, as it lies */
-    UCT_EESP_WAY_HELPED, /* beside, step by step */
+    UCT_EESP_WAY_STEPS,
+    UCT_EESP_WAY_BESIDE, /* of sealing only */
     UCT_EESP_WAY_LAST
 } uct_eesp_way_t;
 
+#define UCT_EESP_WAYS_SEALING UCT_EESP_WAY_LAST
+#define UCT_EESP_WAYS_OPENING UCT_EESP_WAY_BESIDE
+
 #define UCT_EESP_WAYS_MIN    2048 /* bytes; shorter ones have one way only */
-#define UCT_EESP_WAYS_TIMED  16   /* packets; the next two are multiples of it */
+#define UCT_EESP_WAYS_TIMED  16   /* packets; the next one is a multiple of it */
 #define UCT_EESP_WAYS_LOOK   128
-#define UCT_EESP_WAYS_SELDOM 512
+#define UCT_EESP_WAYS_SELDOM 4    /* looks, of which one is at a slow way */
 #define UCT_EESP_WAYS_WEIGHT 8    /* of what was before, to a new one */
 
 typedef struct uct_eesp_ways {
@@ -51,19 +57,48 @@ typedef struct uct_eesp_trial {
     uint64_t       start;
 } uct_eesp_trial_t;
 
-static UCS_F_ALWAYS_INLINE uct_eesp_trial_t
-uct_eesp_ways_begin(uct_eesp_ways_t *ways)
+static UCS_F_ALWAYS_INLINE unsigned
+uct_eesp_ways_best(const uct_eesp_ways_t *ways, unsigned number)
 {
-    uint64_t help  = ways->cost[UCT_EESP_WAY_HELPED];
-    int way        = help + help / 8 < ways->cost[UCT_EESP_WAY_DIRECT];
-    uint64_t best  = ways->cost[way], other = ways->cost[!way];
-    unsigned every = other > best + best / 4 ? UCT_EESP_WAYS_SELDOM :
-                                               UCT_EESP_WAYS_LOOK;
-    unsigned n     = ++ways->count;
-    int timed      = n % UCT_EESP_WAYS_TIMED == 0;
+    uint64_t least = ways->cost[UCT_EESP_WAY_DIRECT];
+    unsigned best  = UCT_EESP_WAY_DIRECT, way;
+    uint64_t cost;
 
+    for (way = UCT_EESP_WAY_DIRECT + 1; way < number; ++way) {
+        cost = ways->cost[way] + ways->cost[way] / 8;
+        if (cost < least) {
+            least = cost;
+            best  = way;
+        }
+    }
+    return best;
+}
+
+/* Looks at the others in turn. */
+static UCS_F_ALWAYS_INLINE unsigned
+uct_eesp_ways_look(const uct_eesp_ways_t *ways, unsigned number, unsigned best)
+{
+    unsigned look  = ways->count / UCT_EESP_WAYS_LOOK;
+    unsigned other = (best + 1 + look % (number - 1)) % number;
+    int slow       = ways->cost[other] > ways->cost[best] + ways->cost[best] / 4;
+
+    return slow && (look / (number - 1) % UCT_EESP_WAYS_SELDOM != 0) ? best :
+                                                                       other;
+}
+
+/* number: of ways there are. */
+static UCS_F_ALWAYS_INLINE uct_eesp_trial_t
+uct_eesp_ways_begin(uct_eesp_ways_t *ways, unsigned number)
+{
+    unsigned n   = ++ways->count;
+    unsigned way = uct_eesp_ways_best(ways, number);
+    int timed    = n % UCT_EESP_WAYS_TIMED == 0;
+
+    if (n % UCT_EESP_WAYS_LOOK == 0) {
+        way = uct_eesp_ways_look(ways, number, way);
+    }
     return (uct_eesp_trial_t){
-        .way   = (uct_eesp_way_t)(way ^ (n % every == 0)),
+        .way   = (uct_eesp_way_t)way,
         .timed = timed,
         .start = timed ? ucs_arch_read_hres_clock() : 0};
 }

@@ -44,6 +44,12 @@ struct eesp_aead {
     int (*seal)(void *k, const uint8_t nonce[EESP_NONCE_LEN],
                 const uint8_t *aad, size_t aad_length, const struct iovec *in,
                 unsigned count, uint8_t *out, uint8_t *icv);
+    /* seal where out is in another core's cache: step by step, and the lines
+     * of the next step are asked for before. NULL: there is only seal. */
+    int (*seal_steps)(void *k, const uint8_t nonce[EESP_NONCE_LEN],
+                      const uint8_t *aad, size_t aad_length,
+                      const struct iovec *in, unsigned count, uint8_t *out,
+                      uint8_t *icv);
     /* in -> out. EESP_DROP_AUTH: icv does not fit, and out is wiped. */
     int (*decrypt)(void *k, const uint8_t nonce[EESP_NONCE_LEN],
                    const uint8_t *aad, size_t aad_length, const uint8_t *in,
@@ -85,15 +91,6 @@ static inline void eesp_aead_gather(const struct iovec *in, unsigned count,
             memcpy(out, in[i].iov_base, in[i].iov_len);
         out += in[i].iov_len;
     }
-}
-
-/* Asks for the cache lines of what is decrypted next. */
-static inline void eesp_aead_bring_near(const uint8_t *in, size_t length)
-{
-    size_t i;
-
-    for (i = 0; i < length; i += 64)
-        __builtin_prefetch(in + i);
 }
 
 /* in -> all bytes of out. */

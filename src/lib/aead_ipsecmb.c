@@ -19,6 +19,7 @@ enum isa { AVX512, AVX2, SSE, ISAS };
 #include <pthread.h>
 #include <string.h>
 
+#include "lines.h"
 #include "secret.h"
 #include "wire.h"
 
@@ -29,6 +30,7 @@ struct gcm_calls {
     aes_gcm_init_t             init;
     aes_gcm_enc_dec_update_t   enc_update, dec_update;
     aes_gcm_enc_dec_finalize_t enc_finalize, dec_finalize;
+    size_t                     step; /* bytes, of seal_steps */
 };
 
 struct gcm_key {
@@ -49,18 +51,19 @@ static const struct {
     uint64_t    features;
     void (*init)(IMB_MGR *mgr);
     const char *missing;
+    size_t      step; /* while it is sealed, the lines of as much come */
 } isa_table[ISAS] = {
     [AVX512] = {IMB_CPUFLAGS_AVX512, init_mb_mgr_avx512,
-                "CPU has no AVX-512"},
-    [AVX2]   = {IMB_CPUFLAGS_AVX2, init_mb_mgr_avx2, "CPU has no AVX2"},
+                "CPU has no AVX-512", 2048},
+    [AVX2]   = {IMB_CPUFLAGS_AVX2, init_mb_mgr_avx2, "CPU has no AVX2", 1024},
     [SSE]    = {IMB_CPUFLAGS_SSE, init_mb_mgr_sse,
-                "CPU has no AES-NI or PCLMULQDQ"},
+                "CPU has no AES-NI or PCLMULQDQ", 1024},
 };
 static IMB_MGR *manager[ISAS];
 static struct gcm_calls gcm_128[ISAS], gcm_256[ISAS];
 static pthread_once_t manager_once = PTHREAD_ONCE_INIT;
 
-#define GCM_CALLS(_mgr, _bits)                                          \
+#define GCM_CALLS(_mgr, _bits, _step)                                   \
     ((struct gcm_calls){                                                \
         .pre          = (_mgr)->gcm##_bits##_pre,                       \
         .enc          = (_mgr)->gcm##_bits##_enc,                       \
@@ -70,6 +73,7 @@ static pthread_once_t manager_once = PTHREAD_ONCE_INIT;
         .dec_update   = (_mgr)->gcm##_bits##_dec_update,                \
         .enc_finalize = (_mgr)->gcm##_bits##_enc_finalize,              \
         .dec_finalize = (_mgr)->gcm##_bits##_dec_finalize,              \
+        .step         = (_step),                                        \
     })
 
 static void make_managers(void)
@@ -92,8 +96,8 @@ static void make_managers(void)
             free_mb_mgr(mgr);
             continue;
         }
-        gcm_128[i] = GCM_CALLS(mgr, 128);
-        gcm_256[i] = GCM_CALLS(mgr, 256);
+        gcm_128[i] = GCM_CALLS(mgr, 128, isa_table[i].step);
+        gcm_256[i] = GCM_CALLS(mgr, 256, isa_table[i].step);
     }
 }
 
@@ -183,6 +187,34 @@ static int gcm_seal(void *key, const uint8_t nonce[EESP_NONCE_LEN],
     return EESP_OK;
 }
 
+static int gcm_seal_steps(void *key, const uint8_t nonce[EESP_NONCE_LEN],
+                          const uint8_t *aad, size_t aad_length,
+                          const struct iovec *in, unsigned count, uint8_t *out,
+                          uint8_t *icv)
+{
+    struct gcm_key *k = key;
+    size_t step       = k->calls->step, all = 0;
+    unsigned i;
+
+    for (i = 0; i < count; i++)
+        all += in[i].iov_len;
+    eesp_lines_write(out, all < step ? all : step);
+    k->calls->init(&k->expanded, &k->stream, nonce, aad, aad_length);
+    for (i = 0; i < count; i++) {
+        const uint8_t *from = in[i].iov_base;
+        size_t left = in[i].iov_len, n;
+
+        for (; left > 0; left -= n, from += n, out += n) {
+            n    = left < step ? left : step;
+            all -= n;
+            eesp_lines_write(out + n, all < step ? all : step);
+            k->calls->enc_update(&k->expanded, &k->stream, out, from, n);
+        }
+    }
+    k->calls->enc_finalize(&k->expanded, &k->stream, icv, EESP_ICV_LEN);
+    return EESP_OK;
+}
+
 static int gcm_decrypt(void *key, const uint8_t nonce[EESP_NONCE_LEN],
                        const uint8_t *aad, size_t aad_length,
                        const uint8_t *in, size_t length, uint8_t *out,
@@ -215,13 +247,13 @@ static int gcm_decrypt_parts(void *key, const uint8_t nonce[EESP_NONCE_LEN],
     uint8_t expected[EESP_ICV_LEN];
     unsigned i;
 
-    eesp_aead_bring_near(in, near_length(out, count, 0));
+    eesp_lines_read(in, near_length(out, count, 0));
     k->calls->init(&k->expanded, &k->stream, nonce, aad, aad_length);
     for (i = 0; i < count; i++) {
         if (out[i].iov_len == 0)
             continue;
-        eesp_aead_bring_near(in + out[i].iov_len,
-                             near_length(out, count, i + 1));
+        eesp_lines_read(in + out[i].iov_len,
+                        near_length(out, count, i + 1));
         k->calls->dec_update(&k->expanded, &k->stream, out[i].iov_base, in,
                              out[i].iov_len);
         in += out[i].iov_len;
@@ -417,6 +449,7 @@ static int open_none(void *key, enum isa isa, const struct gcm_calls *calls)
 #define gmac_seal      NULL
 #define gmac_decrypt   NULL
 #define gcm_decrypt_parts    NULL
+#define gcm_seal_steps       NULL
 #define gmac_decrypt_parts   NULL
 #define chacha_decrypt_parts NULL
 #define chacha_expand  NULL
@@ -426,6 +459,9 @@ static int open_none(void *key, enum isa isa, const struct gcm_calls *calls)
 #define chacha_close   NULL
 
 #endif
+
+#define gmac_seal_steps   NULL
+#define chacha_seal_steps NULL
 
 /*
  * _name, _id, _bytes of the key; _calls by key size; _state: functions that
@@ -448,6 +484,7 @@ static int open_none(void *key, enum isa isa, const struct gcm_calls *calls)
         .expand     = _state##_expand,                                      \
         .forget     = _state##_forget,                                      \
         .seal       = _code##_seal,                                         \
+        .seal_steps = _code##_seal_steps,                                   \
         .decrypt    = _code##_decrypt,                                      \
         .decrypt_parts = _code##_decrypt_parts,                             \
         .close      = _state##_close,                                       \

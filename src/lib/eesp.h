@@ -552,10 +552,10 @@ EESP_API void eesp_underway_fold(const struct eesp_underway *underway,
 EESP_API void eesp_lane_unsent(struct eesp_lane *lane);
 
 /*
- * Packets that another core has just written: open them step by step, and
- * (AES-GCM of ipsec-mb) ask for the next step's memory before. Faster where the
- * two cores share no cache, slower where they do; same results. Off (0) at first,
- * may change at any time.
+ * Packets in memory that another core has just used: seal and open them step by
+ * step, and (AES-GCM of ipsec-mb) ask for the next step's memory before. Faster
+ * where the two cores share no cache, slower where they do; same results. Off (0)
+ * at first, may change at any time.
  */
 EESP_API void eesp_lane_stepwise(struct eesp_lane *lane, int on);
 

@@ -47,7 +47,7 @@ struct eesp_lane {
     uint64_t id;
     uint16_t epoch_floor; /* the epoch at the start */
     unsigned expect; /* selectors whose values must be the own ones */
-    int      stepwise; /* see open_steps.c */
+    int      stepwise; /* see eesp_lane_stepwise() */
     int      impersonating; /* decoder: no sealing, no replay */
     uint64_t impersonated;  /* incarnation of the receiver it plays */
     struct eesp_counters counters;

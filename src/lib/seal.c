@@ -35,6 +35,7 @@ static int encrypt(struct eesp_lane *lane, struct eesp_key_slot *slot,
     static const uint8_t zeros[3];
     unsigned padding           = eesp_padding(payload);
     uint8_t info[EESP_INFO_LEN] = {0, 0, EESP_NEXT_HEADER, (uint8_t)padding};
+    const struct eesp_aead *aead = lane->suites[0].aead;
     struct iovec parts[EESP_IOV_MAX + 3];
     uint8_t nonce[EESP_NONCE_LEN];
     size_t exposed = 4 * (size_t)header->crypt_offset;
@@ -65,9 +66,10 @@ static int encrypt(struct eesp_lane *lane, struct eesp_key_slot *slot,
     }
     if (exposed > 0)
         eesp_aead_take(parts, exposed, aad + header->length);
-    ret = lane->suites[0].aead->seal(slot->aead, nonce, aad,
-                                     header->length + exposed, parts, count,
-                                     out + exposed, icv);
+    ret = (lane->stepwise && aead->seal_steps != NULL ? aead->seal_steps :
+                                                        aead->seal)(
+        slot->aead, nonce, aad, header->length + exposed, parts, count,
+        out + exposed, icv);
     /* What is authenticated goes out, whatever becomes of the source. */
     if (ret == EESP_OK && exposed > 0)
         memcpy(out, aad + header->length, exposed);

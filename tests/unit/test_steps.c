@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * open_steps: every AEAD by every backend opens the same packets step by step,
- * in one place and in two, and leaves nothing there if they are damaged.
+ * Step by step: every AEAD by every backend seals, and opens in one place and in
+ * two, the same packets as at once, and leaves nothing there if they are damaged.
  */
 #include "lane.h"
 #include "pair.h"
@@ -90,9 +90,11 @@ static void each(struct pair *p, const struct eesp_aead *aead)
 {
     unsigned i;
 
-    eesp_lane_stepwise(p->rx, 1);
-    for (i = 0; i < LENGTHS; i++)
-        there(p, lengths[i]);
+    for (i = 0; i < 4 * LENGTHS; i++) {
+        eesp_lane_stepwise(p->tx, i / LENGTHS / 2);
+        eesp_lane_stepwise(p->rx, i / LENGTHS % 2);
+        there(p, lengths[i % LENGTHS]);
+    }
     damaged(p, aead, 5000);
     damaged(p, aead, DATA_MAX);
 }
