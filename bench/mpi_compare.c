@@ -13,6 +13,7 @@
 
 #include "bench.h"
 #include "mpi_job.h"
+#include "mpi_turns.h"
 
 enum { REPEATS_MAX = 1001, WARM_UP = 20, SIZES_MAX = 32, SIZE_LIMIT = 1 << 28 };
 
@@ -173,15 +174,19 @@ static void measure(const struct command *command, struct job *job,
     job->out    = bench_buffer(job->size * command->out_copies(job));
     job->in = in = bench_buffer(job->size * command->in_copies(job));
     job_fill(job->out, job->size * command->out_copies(job), job->rank);
+    turns_take(comm);
     if (command->one_sided)
         open_window(job, comm);
-
     verify(command, job, comm);
     count = plan(command, job, comm, budget / repeats);
-    for (i = 0; i < repeats; i++)
+    turns_pass(comm);
+    for (i = 0; i < repeats; i++) {
+        turns_take(comm);
         v[i] = command->figure(job, time_steps(command, job, comm, count));
+        turns_pass(comm);
+    }
+    turns_take(comm);
     verify(command, job, comm);
-
     r = bench_spread(v, repeats);
     if (job->rank == 0) {
         printf("%-10zu%18.2f%12.2f%12.2f\n", job->size, r.median, r.low,
@@ -190,6 +195,7 @@ static void measure(const struct command *command, struct job *job,
     }
     if (command->one_sided)
         close_window(job);
+    turns_pass(comm);
     free(job->out);
     free(in);
 }
@@ -226,7 +232,8 @@ static int show_name(const struct command *command, const char *name)
 static void usage(void)
 {
     fprintf(stderr, "usage: mpi_compare TEST [--seconds S per size] "
-            "[--repeats N] [--marker TEXT] [BYTES...]\ntests:");
+            "[--repeats N] [--marker TEXT] [--turns FILE:I:N] [BYTES...]\n"
+            "tests:");
     each(show_name, NULL);
     fputc('\n', stderr);
     exit(2);
@@ -276,6 +283,7 @@ int main(int argc, char *argv[])
         {"marker", required_argument, NULL, 'm'},
         {"repeats", required_argument, NULL, 'r'},
         {"seconds", required_argument, NULL, 's'},
+        {"turns", required_argument, NULL, 't'},
         {NULL, 0, NULL, 0}};
     const struct command *command;
     size_t sizes[SIZES_MAX];
@@ -293,7 +301,7 @@ int main(int argc, char *argv[])
             repeats = (unsigned)atoi(optarg);
         else if (option == 's' && atof(optarg) > 0)
             seconds = atof(optarg);
-        else
+        else if (option != 't' || !turns_open(optarg))
             usage();
     }
     command = optind < argc ? each(is_named, argv[optind]) : NULL;
