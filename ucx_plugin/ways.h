@@ -6,9 +6,10 @@
  * the peer runs, and it moves; so all ways are timed, at every 16th packet, as to
  * read the clock takes its time, too. The fastest way is taken, but for every 128th
  * packet, which looks how another one does now; every 512th where that has been
- * much slower. A way other than the plain one must gain an eighth: it also costs
- * the peer, who is not timed. Of sealing there is one record for each peer, of
- * opening one for all of them.
+ * much slower. What is timed is over when the last store has left the core: where a
+ * line is far, they wait in it. A way other than the plain one must gain an eighth,
+ * since it also costs the peer, who is not timed; sealing in steps, which does not,
+ * a 32nd. Of sealing there is one record for each peer, of opening one for all.
  *
  * The sender seals straight into the segment: where the cores share a cache, the
  * lines come while AES works. Where they do not, AES waits for each line. Then it
@@ -57,6 +58,14 @@ typedef struct uct_eesp_trial {
     uint64_t       start;
 } uct_eesp_trial_t;
 
+/* What a way must gain, as a power of 1/2. */
+static UCS_F_ALWAYS_INLINE unsigned uct_eesp_ways_gain(unsigned number,
+                                                       unsigned way)
+{
+    return (number == UCT_EESP_WAYS_SEALING) && (way == UCT_EESP_WAY_STEPS) ?
+           5 : 3;
+}
+
 static UCS_F_ALWAYS_INLINE unsigned
 uct_eesp_ways_best(const uct_eesp_ways_t *ways, unsigned number)
 {
@@ -65,7 +74,8 @@ uct_eesp_ways_best(const uct_eesp_ways_t *ways, unsigned number)
     uint64_t cost;
 
     for (way = UCT_EESP_WAY_DIRECT + 1; way < number; ++way) {
-        cost = ways->cost[way] + ways->cost[way] / 8;
+        cost = ways->cost[way] + (ways->cost[way] >>
+                                  uct_eesp_ways_gain(number, way));
         if (cost < least) {
             least = cost;
             best  = way;
@@ -117,6 +127,7 @@ uct_eesp_ways_end(uct_eesp_ways_t *ways, const uct_eesp_trial_t *trial,
     if (!trial->timed) {
         return;
     }
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
     cost = ((ucs_arch_read_hres_clock() - trial->start) << 16) / length + 1;
     if ((*mean == 0) || (cost < *mean / 4)) {
         *mean = cost;

@@ -81,6 +81,20 @@ static void little_help(void **unused)
     assert_in_range(taken[UCT_EESP_WAY_STEPS], 9 * LOOK, 10 * LOOK - 1);
 }
 
+/* Sealing in steps costs the peer nothing. */
+static void little_help_of_steps(void **unused)
+{
+    uct_eesp_ways_t ways = {.count = 0};
+
+    (void)unused;
+    go(&ways, WAYS, 8 * LOOK, SHORT, SHORT - SHORT / 20, NEVER);
+    go(&ways, WAYS, 10 * LOOK, SHORT, SHORT - SHORT / 20, NEVER);
+    assert_in_range(taken[UCT_EESP_WAY_STEPS], 9 * LOOK, 10 * LOOK - 1);
+    go(&ways, WAYS, 20 * LOOK, SHORT, SHORT - SHORT / 64, NEVER);
+    go(&ways, WAYS, 10 * LOOK, SHORT, SHORT - SHORT / 64, NEVER);
+    assert_in_range(taken[UCT_EESP_WAY_DIRECT], 9 * LOOK, 10 * LOOK - 1);
+}
+
 /* The first time of each way was taken by something else. */
 static void interrupted(void **unused)
 {
@@ -98,6 +112,7 @@ int main(void)
         cmocka_unit_test(the_faster_one),
         cmocka_unit_test(of_three),
         cmocka_unit_test(little_help),
+        cmocka_unit_test(little_help_of_steps),
         cmocka_unit_test(interrupted),
     };
 
