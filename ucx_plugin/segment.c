@@ -88,6 +88,18 @@ static ucs_status_t uct_eesp_segment_follow(uct_iface_config_t *config,
            uct_eesp_segment_modify(config, "MM_RX_BUFS_GROW", 80) : UCS_OK;
 }
 
+/* What is sent is the user's word about the lower; what peers send by default is
+ * taken all the same, unless there is a word about that, too. */
+static ucs_status_t uct_eesp_segment_receive(uct_iface_config_t *config,
+                                             const uct_eesp_segment_t *segment)
+{
+    if (strcmp(segment->tl_name, "tcp") ||
+        !uct_eesp_segment_is_untouched(config, "RX_SEG_SIZE", "64K")) {
+        return UCS_OK;
+    }
+    return uct_eesp_segment_modify(config, "RX_SEG_SIZE", UCT_EESP_SEG_DEFAULT);
+}
+
 ucs_status_t uct_eesp_segment_set(uct_iface_config_t *config,
                                   const char *tl_name, size_t seg_size)
 {
@@ -107,7 +119,7 @@ ucs_status_t uct_eesp_segment_set(uct_iface_config_t *config,
     if (seg_size == UCS_MEMUNITS_AUTO) {
         if (!uct_eesp_segment_is_untouched(config, segment->variable,
                                            segment->untouched)) {
-            return UCS_OK; /* the user's word about the lower */
+            return uct_eesp_segment_receive(config, segment);
         }
         seg_size = segment->auto_size;
     }

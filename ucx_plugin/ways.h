@@ -5,8 +5,8 @@
  * way is best depends on whether the two cores share a cache. Nobody tells where
  * the peer runs, and it moves; so all ways are timed, at every 16th packet, as to
  * read the clock takes its time, too. The fastest way is taken, but for every 128th
- * packet, which looks how another one does now; every 512th where that has been
- * much slower. What is timed is over when the last store has left the core: where a
+ * packet, which looks how another one does now, each in turn; a quarter as often
+ * where that has been much slower. What is timed is over when the last store has left the core: where a
  * line is far, they wait in it. A way other than the plain one must gain an eighth,
  * since it also costs the peer, who is not timed; sealing in steps, which does not,
  * a 32nd. Of sealing there is one record for each peer, of opening one for all.
@@ -113,6 +113,16 @@ uct_eesp_ways_begin(uct_eesp_ways_t *ways, unsigned number)
         .start = timed ? ucs_arch_read_hres_clock() : 0};
 }
 
+/* The clock is read when all stores are done: RDTSC waits for LFENCE only. */
+static UCS_F_ALWAYS_INLINE void uct_eesp_ways_drain(void)
+{
+#ifdef __x86_64__
+    __asm__ volatile("mfence\n\tlfence" ::: "memory");
+#else
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
 /*
  * One that was interrupted counts for twice the usual; if it was the first, the
  * next one that was not stands for it.
@@ -127,7 +137,7 @@ uct_eesp_ways_end(uct_eesp_ways_t *ways, const uct_eesp_trial_t *trial,
     if (!trial->timed) {
         return;
     }
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    uct_eesp_ways_drain();
     cost = ((ucs_arch_read_hres_clock() - trial->start) << 16) / length + 1;
     if ((*mean == 0) || (cost < *mean / 4)) {
         *mean = cost;

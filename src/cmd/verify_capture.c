@@ -24,6 +24,7 @@ enum {
     SNAPLEN = 262144,
     BUFFER  = 128 << 20, /* bytes, of the kernel's */
     PATIENCE = 50,       /* ms until a packet is handed over */
+    GRACE = 100,         /* ms after the job's end */
 };
 #define MICROSECONDS ((int64_t)1000000)
 
@@ -166,9 +167,10 @@ int capture_stop(struct capture *capture, uint64_t *lost)
     struct timespec now;
     int fd = -1;
 
+    /* What the kernel still sends for sockets that are closed is the job's. */
     clock_gettime(CLOCK_REALTIME, &now);
-    atomic_store(&capture->end,
-                 now.tv_sec * MICROSECONDS + now.tv_nsec / 1000);
+    atomic_store(&capture->end, now.tv_sec * MICROSECONDS +
+                                now.tv_nsec / 1000 + GRACE * 1000);
     pthread_join(capture->thread, NULL);
     *lost = pcap_stats(capture->pcap, &stat) == 0 ? stat.ps_drop : 1;
     if (pcap_dump_flush(capture->dumper) != 0)

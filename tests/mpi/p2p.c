@@ -54,7 +54,7 @@ static void all_sizes(uint8_t *out, uint8_t *in)
     }
 }
 
-/* Segments hold 8 KiB or 64 KiB less several headers, which differ by
+/* Segments hold 8, 64 or 65 KiB less several headers, which differ by
  * transport: walk over every candidate. */
 static void fragment_edges(uint8_t *out, uint8_t *in)
 {
@@ -68,6 +68,9 @@ static void fragment_edges(uint8_t *out, uint8_t *in)
     }
     for (n = 65536 - 160; n <= 65536 + 16; n++) {
         shift(out, in, n, 1, 202);
+    }
+    for (n = 66560 - 256; n <= 66560 + 16; n++) {
+        shift(out, in, n, 1, 203);
     }
 }
 

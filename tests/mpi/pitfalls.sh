@@ -219,7 +219,7 @@ if wanted 9; then
 fi
 
 if wanted 10; then
-    for size in 512 4321 8k 64k 1m; do
+    for size in 512 4321 8k 64k auto 1m; do
         well 2 "${over_tcp[@]}" UCX_EESP_SEG_SIZE=$size -- p2p types rma
         report $? "pitfall 10: every length goes, in segments of $size"
     done

@@ -243,6 +243,8 @@ keyring_cases() {
         "$on_rank" 1 UCX_EESP_SEG_SIZE=128k "$MPI_CHECK" marker
     accepted "shorter segments on rank 1" "${keyed[@]}" -- \
         "$on_rank" 1 UCX_EESP_SEG_SIZE=8k "$MPI_CHECK" marker
+    accepted "shorter segments of tcp on rank 1" "${keyed[@]}" -- \
+        "$on_rank" 1 UCX_TCP_TX_SEG_SIZE=16k "$MPI_CHECK" marker
     refused "rank 0 twice" "$says_twin" "${keyed[@]}" -- \
         "$on_rank" 1 UCX_EESP_RANK=0 "$MPI_CHECK" marker
 }

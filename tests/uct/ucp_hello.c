@@ -17,7 +17,8 @@ static ucp_ep_h peer;
 
 /* Below, at and above the packets of each lower transport, and rendezvous. */
 static const size_t sizes[] = {0,    1,     8,     200,   2040,   4096,   8165,
-                               8192, 65445, 65446, 65536, 300000, 2000000};
+                               8192, 65445, 65446, 65536, 66469, 66470,
+                               300000, 2000000};
 #define SIZES (sizeof(sizes) / sizeof(sizes[0]))
 #define LARGEST 2000000
 

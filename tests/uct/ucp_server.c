@@ -25,7 +25,7 @@
 #define TAG_FLOOD 3 /* a killed client leaves some that nobody takes */
 #define FLOOD     100000
 
-static const size_t sizes[] = {1, 100, 8000, 65445, 70000, 1000000};
+static const size_t sizes[] = {1, 100, 8000, 65445, 66469, 70000, 1000000};
 #define SIZES (sizeof(sizes) / sizeof(sizes[0]))
 
 /* The connection; one at a time. */
