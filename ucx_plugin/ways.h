@@ -4,7 +4,7 @@
  * fastest here and now. Its lines are in the cache of the other core, and which
  * way is best depends on whether the two cores share a cache. Nobody tells where
  * the peer runs, and it moves; so all ways are timed, at every 16th packet, as to
- * read the clock takes its time, too. The fastest way is taken, but for every 128th
+ * read the clock takes its time, too. The fastest way is taken, but for every 64th
  * packet, which looks how another one does now, each in turn; a quarter as often
  * where that has been much slower. What is timed is over when the last store has left the core: where a
  * line is far, they wait in it. A way other than the plain one must gain an eighth,
@@ -42,9 +42,9 @@ typedef enum {
 
 #define UCT_EESP_WAYS_MIN    2048 /* bytes; shorter ones have one way only */
 #define UCT_EESP_WAYS_TIMED  16   /* packets; the next one is a multiple of it */
-#define UCT_EESP_WAYS_LOOK   128
+#define UCT_EESP_WAYS_LOOK   64
 #define UCT_EESP_WAYS_SELDOM 4    /* looks, of which one is at a slow way */
-#define UCT_EESP_WAYS_WEIGHT 8    /* of what was before, to a new one */
+#define UCT_EESP_WAYS_WEIGHT 4    /* of what was before, to a new one */
 
 typedef struct uct_eesp_ways {
     uint64_t cost[UCT_EESP_WAY_LAST]; /* ticks of 64 KiB, 0: not known */
