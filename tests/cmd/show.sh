@@ -13,7 +13,7 @@ python3 -c 'import json, sys
 for k in json.load(open(sys.argv[1]))["keys"]: print(k["k"])' "$work/all.jwks" >"$work/secrets"
 eesp show "$work/all.jwks"
 expect 0 "show" '^domain +cluster-a +current +1 +256 +- +20.* 11h 59m$|^domain +cluster-a .* 12h 0m$' \
-    '^ranks +0x00010001 +cmac-aes256 +aes-256-gcm +ranks +compact 1 +1 \+-1 +2\^24 +strict +yes +domain:cluster-a tenant:' \
+    '^ranks +0x00010001 +cmac-aes256 +aes-256-gcm +ranks +compact 1 +1 \+-1 +2\^23 +strict +yes +domain:cluster-a tenant:' \
     '^pairs +0x00010002 .* source,destination +full '
 cp "$out" "$work/shown"
 eesp show --json "$work/all.jwks"
