@@ -24,6 +24,7 @@ struct turns {
 };
 
 static struct turns *turns;
+static char name[PATH_MAX]; /* of the file */
 static unsigned own, jobs;
 static uint32_t taken; /* turns of this job, counted by each rank */
 static int started;
@@ -31,7 +32,7 @@ static int started;
 int turns_open(const char *text)
 {
     const char *numbers = strchr(text, ':');
-    char name[PATH_MAX], more;
+    char more;
     int fd;
 
     if (numbers == NULL || (size_t)(numbers - text) >= sizeof(name) ||
@@ -48,6 +49,9 @@ int turns_open(const char *text)
     if (turns == MAP_FAILED)
         err(1, "%s", name);
     close(fd);
+    /* Nobody passes a turn before all have started. */
+    if (atomic_load(&turns->passed) != 0)
+        errx(1, "%s is of an earlier run: rm it", name);
     return 1;
 }
 
@@ -64,7 +68,8 @@ static void sleep_while(_Atomic uint32_t *counter, uint32_t value)
 
     if (syscall(SYS_futex, counter, FUTEX_WAIT, value, &patience, NULL, 0) != 0
         && errno == ETIMEDOUT)
-        errx(1, "the other jobs do not take their turns");
+        errx(1, "%s: no turn was passed on for %d s: see what the other jobs say",
+             name, PATIENCE);
 }
 
 void turns_take(MPI_Comm comm)

@@ -6,10 +6,11 @@
  * the peer runs, and it moves; so all ways are timed, at every 16th packet, as to
  * read the clock takes its time, too. The fastest way is taken, but for every 64th
  * packet, which looks how another one does now, each in turn; a quarter as often
- * where that has been much slower. What is timed is over when the last store has left the core: where a
- * line is far, they wait in it. A way other than the plain one must gain an eighth,
- * since it also costs the peer, who is not timed; sealing in steps, which does not,
- * a 32nd. Of sealing there is one record for each peer, of opening one for all.
+ * where that has been much slower. What is timed is over when the last store has
+ * left the core: where a line is far, they wait in it. A way other than the plain
+ * one must gain an eighth, since it also costs the peer, who is not timed; sealing
+ * in steps, which does not, a 32nd. Of sealing there is one record for each peer,
+ * of opening one for all.
  *
  * The sender seals straight into the segment: where the cores share a cache, the
  * lines come while AES works. Where they do not, AES waits for each line. Then it

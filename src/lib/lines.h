@@ -20,7 +20,7 @@ static inline void eesp_lines_read(const void *p, size_t length)
 /*
  * To be written: a line is taken away from the other core at once. For x86-64,
  * GCC's __builtin_prefetch(p, 1) asks to read: the line comes, and each store asks
- * once more. CPUs without PREFETCHW take it as nothing to do.
+ * once more.
  */
 static inline void eesp_lines_write(void *p, size_t length)
 {

@@ -23,7 +23,7 @@ check "$ring" '[k["eesp_level"] for k in r["keys"]] == ["domain", "job"] and
     all(len(k["k"]) == 43 and k["eesp_generation"] == 1 and k["eesp_state"] == "current" and "exp" not in k for k in r["keys"]) and
     [p["name"] for p in r["eesp_policies"]] == ["ranks", "pairs"] and
     [p["spi"] for p in r["eesp_policies"]] == [65537, 65538] and
-    all(p["bind_destination"] is True and p["replay"] == "strict" and p["phase_shift"] == 23 for p in r["eesp_policies"])'
+    all(p["bind_destination"] is True and p["replay"] == "strict" and p["phase_shift"] == 23 and p["max_payload"] == 66560 for p in r["eesp_policies"])'
 report $? "keyring is as its format says"
 
 cp "$ring" "$work/before"
